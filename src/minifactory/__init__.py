@@ -1,0 +1,1 @@
+"""MiniFactory: the open software of a smart mini factory for biological drugs."""
