@@ -1,0 +1,189 @@
+"""Nodal operators on the unit interval: discontinuous Galerkin along a bed, even polynomials in a sphere.
+
+Axial: spectral elements on Gauss-Lobatto nodes with collocated (lumped) mass, upwind convection and local
+discontinuous Galerkin dispersion with alternating fluxes, which couples an element to its neighbours only.
+The form conserves mass exactly: the quadrature weights times the operators give inlet minus outlet flux.
+
+Source: D. A. Kopriva, Implementing Spectral Methods for Partial Differential Equations, Springer 2009;
+B. Cockburn, C.-W. Shu, SIAM J. Numer. Anal. 35 (1998) 2440 (LDG).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.polynomial import legendre
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@lru_cache(maxsize=32)
+def gauss_lobatto(degree: int) -> tuple[Array, Array]:
+    """Nodes on [-1, 1] and weights of Gauss-Lobatto quadrature, each (degree + 1,)."""
+    inner = np.real(legendre.Legendre.basis(degree).deriv().roots()) if degree > 1 else np.empty(0)
+    nodes = np.concatenate(([-1.0], np.sort(inner), [1.0]))
+    weights = 2.0 / (degree * (degree + 1) * legendre.Legendre.basis(degree)(nodes) ** 2)
+    return nodes, weights
+
+
+def differentiation_matrix(nodes: Array) -> Array:
+    """Matrix (n, n) that differentiates the interpolating polynomial at its own nodes (n,)."""
+    n = len(nodes)
+    gaps = nodes[:, None] - nodes[None, :] + np.eye(n)
+    barycentric = 1.0 / np.prod(gaps, axis=1)
+    matrix: Array = (barycentric[None, :] / barycentric[:, None]) / gaps
+    np.fill_diagonal(matrix, 0.0)
+    np.fill_diagonal(matrix, -matrix.sum(axis=1))
+    return matrix
+
+
+@dataclass(frozen=True)
+class AxialOperators:
+    """Transport along a unit length: c' = -Q/V (convection c - inlet c_in) + D/L2 dispersion c.
+
+    Attributes
+    ----------
+    position : ndarray (n,)
+        Node positions between 0 and 1; the last node is the outlet.
+    weight : ndarray (n,)
+        Quadrature weights, sum 1: ``weight @ c`` is the mean of c.
+    convection, dispersion : ndarray (n, n)
+        Dimensionless operators.
+    inlet : ndarray (n,)
+        Effect of the inlet flux.
+    """
+
+    position: Array
+    weight: Array
+    convection: Array
+    dispersion: Array
+    inlet: Array
+
+    @cached_property
+    def bands(self) -> tuple[Array, Array, int, int]:
+        """Both operators in band storage, flat, and their common node bandwidths."""
+        lower, upper = bandwidths(self.convection, self.dispersion)
+        return (
+            to_band(self.convection, lower, upper).ravel(),
+            to_band(self.dispersion, lower, upper).ravel(),
+            lower,
+            upper,
+        )
+
+    @cached_property
+    def convection_bands(self) -> tuple[Array, Array, int, int]:
+        """As `bands` where nothing disperses: the bandwidths of convection alone."""
+        lower, upper = bandwidths(self.convection)
+        band = to_band(self.convection, lower, upper).ravel()
+        return band, np.zeros_like(band), lower, upper
+
+
+@lru_cache(maxsize=64)
+def uniform_elements(elements: int, degree: int) -> AxialOperators:
+    """Nodal DG operators on equal elements."""
+    return discontinuous_galerkin(np.linspace(0.0, 1.0, elements + 1), degree)
+
+
+def discontinuous_galerkin(edges: Array, degree: int) -> AxialOperators:
+    """Nodal DG operators with closed inlet and outlet (Danckwerts) on elements between `edges` (0 ... 1)."""
+    nodes, weights = gauss_lobatto(degree)
+    derivative = differentiation_matrix(nodes)
+    elements, per = len(edges) - 1, degree + 1
+    n = elements * per
+    position, weight, inlet = np.empty(n), np.empty(n), np.zeros(n)
+    convection, gradient, divergence = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
+    for e in range(elements):
+        width = edges[e + 1] - edges[e]
+        rows = slice(e * per, (e + 1) * per)
+        first, last, scale = e * per, (e + 1) * per - 1, 2.0 / width
+        lift = scale / weights[0]
+        position[rows] = edges[e] + 0.5 * width * (nodes + 1.0)
+        weight[rows] = 0.5 * width * weights
+        for operator in (convection, gradient, divergence):
+            operator[rows, rows] = scale * derivative
+        convection[first, first] += lift
+        if e > 0:
+            convection[first, first - 1] -= lift
+            # gradient takes the concentration from the left ...
+            gradient[first, first] += lift
+            gradient[first, first - 1] -= lift
+        else:
+            inlet[first] = lift
+            divergence[first, first] += lift  # no dispersive flux through the inlet face
+        # ... and its divergence takes the flux from the right
+        divergence[last, last] -= lift
+        if e < elements - 1:
+            divergence[last, last + 1] += lift
+    return AxialOperators(position, weight, convection, divergence @ gradient, inlet)
+
+
+@lru_cache(maxsize=64)
+def stirred_cells(cells: int) -> AxialOperators:
+    """Operators of `cells` equal stirred cells in a row (first order upwind); no dispersion of their own."""
+    convection = cells * (np.eye(cells) - np.eye(cells, k=-1))
+    inlet = np.zeros(cells)
+    inlet[0] = cells
+    position = (np.arange(cells) + 1.0) / cells
+    return AxialOperators(position, np.full(cells, 1.0 / cells), convection, np.zeros((cells, cells)), inlet)
+
+
+def bandwidths(*matrices: Array) -> tuple[int, int]:
+    """Number of sub- and super-diagonals that hold all entries of `matrices`."""
+    lower = upper = 0
+    for matrix in matrices:
+        rows, columns = np.nonzero(np.abs(matrix) > 1e-13 * max(1.0, float(np.abs(matrix).max())))
+        if len(rows):
+            lower, upper = max(lower, int((rows - columns).max())), max(upper, int((columns - rows).max()))
+    return lower, upper
+
+
+def to_band(matrix: Array, lower: int, upper: int) -> Array:
+    """Row-wise band storage (n, lower + 1 + upper) of `matrix` (n, n); entry [i, lower + j - i]."""
+    n = len(matrix)
+    band = np.zeros((n, lower + upper + 1))
+    for i in range(n):
+        for j in range(max(0, i - lower), min(n, i + upper + 1)):
+            band[i, lower + j - i] = matrix[i, j]
+    return band
+
+
+@dataclass(frozen=True)
+class SphereOperators:
+    """Diffusion in a sphere of unit radius: p' = -D/R2 stiffness p, flux enters at the last node.
+
+    `weight` (n,) are volume fractions, sum 1; `radius` (n,) ends at 1.
+    """
+
+    radius: Array
+    weight: Array
+    stiffness: Array
+
+
+@lru_cache(maxsize=16)
+def sphere(nodes: int) -> SphereOperators:
+    """Conservative collocation in a sphere with even polynomials on Gauss-Radau nodes (surface included).
+
+    One node is the well-mixed particle of the lumped rate model with pores. Source: J. Villadsen,
+    W. E. Stewart, Chem. Eng. Sci. 22 (1967) 1483, in Galerkin form with the quadrature at the nodes.
+    """
+    if nodes == 1:
+        return SphereOperators(np.ones(1), np.ones(1), np.zeros((1, 1)))
+    from scipy.special import roots_jacobi
+
+    inner, _ = roots_jacobi(nodes - 1, 1.0, 0.5)
+    x = np.concatenate((0.5 * (np.sort(inner) + 1.0), [1.0]))
+    powers = np.vander(2.0 * x - 1.0, nodes, increasing=True)
+    gauss_x, gauss_w = legendre.leggauss(2 * nodes + 4)
+    r, w = 0.5 * (gauss_x + 1.0), 0.5 * gauss_w
+    # The basis is polynomial in x = r2: coefficients, values and d/dr at the quadrature points.
+    coefficients = np.linalg.inv(powers)
+    order = np.arange(nodes)
+    values = (2.0 * r[:, None] ** 2 - 1.0) ** order @ coefficients
+    slopes = order[1:] * (2.0 * r[:, None] ** 2 - 1.0) ** order[:-1] * (4.0 * r[:, None])
+    slopes = slopes @ coefficients[1:, :]
+    volume = 3.0 * (w * r**2) @ values
+    stiff = 3.0 * np.einsum("k,ki,kj->ij", w * r**2, slopes, slopes)
+    return SphereOperators(np.sqrt(x), volume, stiff / volume[:, None])
