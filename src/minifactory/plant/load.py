@@ -1,0 +1,95 @@
+"""Loads a plant from ``factory.yaml`` and ``parameters.yaml``; findings of both files come at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minifactory.plant.document import Reader, Report, open_document
+from minifactory.plant.liquids import read_declared_species, read_materials, read_vessels, used_species
+from minifactory.plant.model import Plant
+from minifactory.plant.parameter_file import known_parameters, read_parameters
+from minifactory.plant.parameter_kinds import GROUPS
+from minifactory.plant.skids import connect_vessels, read_columns, read_skids
+from minifactory.units import TEMPERATURE
+
+FACTORY = "factory.yaml"
+PARAMETERS = "parameters.yaml"
+SECTIONS = ("columns", "skids", "materials", "vessels", "species")
+MAX_MEMBERS = 100
+
+
+def load_plant(folder: Path) -> Plant:
+    """The plant that a case folder describes.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``factory.yaml`` and ``parameters.yaml``.
+
+    Raises
+    ------
+    InputError
+        Anything in the two files is wrong; carries every finding with file, line, found, expected and remedy.
+    """
+    report = Report()
+    factory = open_document(folder / FACTORY, report)
+    parameters = open_document(folder / PARAMETERS, report)
+    if report.failed and not (factory.keys and parameters.keys):
+        report.raise_errors()
+    plant = read_plant(factory, parameters, report)
+    report.raise_errors()
+    return plant
+
+
+def read_plant(factory: Reader, parameters: Reader, report: Report) -> Plant:
+    """The plant of two opened files; faults become findings in `report` and leave stand-ins in the plant."""
+    _check_size(factory)
+    name = factory.text("name", "plant")
+    factory.text("description", "")
+    temperature = factory.value("temperature", TEMPERATURE, 298.15, lower=273.15, upper=373.15)
+    declared = read_declared_species(factory)
+    materials = read_materials(factory, declared)
+    species = used_species(declared, materials.values())
+    skids_in_making = read_skids(factory, materials)
+    columns = read_columns(factory, skids_in_making, species)
+    vessels, blocks = read_vessels(factory, materials)
+    connect_vessels(vessels, blocks, skids_in_making)
+    _check_names(factory)
+    factory.finish()
+    skids = {skid.name: skid.finished() for skid in skids_in_making.values()}
+    known = known_parameters(columns, species, skids, materials)
+    return Plant(
+        name=name,
+        species=species,
+        materials=materials,
+        vessels=vessels,
+        skids=skids,
+        columns=columns,
+        parameters=read_parameters(parameters, known, columns),
+        numbers=report.numbers,
+        temperature=temperature,
+    )
+
+
+def _check_size(factory: Reader) -> None:
+    """Refuse at once what would only cost time: no plant has hundreds of columns or species."""
+    for key in SECTIONS:
+        if len(factory.section(key).keys) > MAX_MEMBERS:
+            factory.fail(f"more than {MAX_MEMBERS} {key}", remedy="Is it the right file?", key=key)
+            factory.report.raise_errors()
+
+
+def _check_names(factory: Reader) -> None:
+    """Names are parts of parameter paths: no dots, and no name for two things that have parameters."""
+    owners: dict[str, str] = {}
+    for key in SECTIONS:
+        section = factory.section(key)
+        for name in section.keys:
+            if "." in name or not name.strip():
+                section.fail(f'"{name}" is not a name', "a name without dots", key=name)
+            if key == "species" and name in GROUPS:
+                section.fail(f'"{name}" stands for a group of species', "another name", key=name)
+            if key in ("columns", "skids", "materials"):
+                other = owners.setdefault(name, key)
+                if other != key:
+                    section.fail(f'"{name}" also stands under {other}', "different names", key=name)

@@ -1,0 +1,140 @@
+"""Model parameters: value, unit, source and uncertainty of each, addressed by a dotted path.
+
+Paths follow the description: ``C1.interstitial_porosity``, ``C1.product.nu``, ``akta1.PumpA.bias``. A set is
+frozen; :meth:`ParameterSet.with_values` and :meth:`ParameterSet.draw` return new sets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from minifactory.errors import Finding, InputError, did_you_mean
+from minifactory.units import Kind
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How far the true value may be from the stated one.
+
+    Parameters
+    ----------
+    shape : str
+        ``"normal"`` (standard deviation), ``"lognormal"`` (standard deviation of the natural logarithm) or
+        ``"uniform"`` (half width).
+    spread : float
+        In SI units of the parameter, or relative to its value when `relative`; dimensionless for lognormal.
+    relative : bool
+        Whether `spread` is a fraction of the value.
+    """
+
+    shape: str
+    spread: float
+    relative: bool = False
+
+    def draw(self, value: float, random: np.random.Generator) -> float:
+        """One value around `value` (SI)."""
+        if self.shape == "lognormal":
+            return value * math.exp(self.spread * random.standard_normal())
+        width = self.spread * (abs(value) if self.relative else 1.0)
+        if self.shape == "uniform":
+            return value + width * random.uniform(-1.0, 1.0)
+        return value + width * random.standard_normal()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One model parameter (SI), with bounds, uncertainty, source and place in the file."""
+
+    path: str
+    value: float
+    kind: Kind
+    source: str
+    uncertainty: Uncertainty | None = None
+    lower: float = -math.inf
+    upper: float = math.inf
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class ParameterSet(Mapping[str, float]):
+    """A frozen mapping of path to SI value that also knows each value's uncertainty and source.
+
+    Parameters
+    ----------
+    parameters : Mapping of str to Parameter
+        All of them.
+    mismatch : Mapping of str to float
+        Declared relative deviation of the virtual skid's truth from these values (0.05 = 5 % more), by path;
+        of a value of 0, the deviation itself.
+    version : str
+        Which version of ``parameters.yaml`` this is.
+    """
+
+    parameters: Mapping[str, Parameter]
+    mismatch: Mapping[str, float] = field(default_factory=dict)
+    version: str = "1"
+
+    def __getitem__(self, path: str) -> float:
+        try:
+            return self.parameters[path].value
+        except KeyError:
+            raise InputError(
+                Finding(
+                    "parameters.yaml", f'no parameter "{path}"', remedy=did_you_mean(path, self.parameters)
+                )
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parameters)
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.parameters
+
+    def get_or(self, path: str, default: float) -> float:
+        """The value at `path`, or `default` (SI) when the file does not state it."""
+        parameter = self.parameters.get(path)
+        return default if parameter is None else parameter.value
+
+    def first(self, paths: Iterable[str], default: float) -> float:
+        """The value at the first of `paths` that the file states, or `default` (SI)."""
+        for path in paths:
+            if path in self.parameters:
+                return self.parameters[path].value
+        return default
+
+    def with_values(self, values: Mapping[str, float]) -> ParameterSet:
+        """The same set with other values (SI) at some paths; InputError for an unknown path."""
+        changed = dict(self.parameters)
+        for path, value in values.items():
+            self[path]
+            changed[path] = replace(changed[path], value=value)
+        return replace(self, parameters=changed)
+
+    def draw(self, random: np.random.Generator) -> ParameterSet:
+        """One set drawn from the stated uncertainties, clipped to the bounds; the paths' order fixes it."""
+        values = {}
+        for path in sorted(self.parameters):
+            parameter = self.parameters[path]
+            if parameter.uncertainty is not None:
+                drawn = parameter.uncertainty.draw(parameter.value, random)
+                values[path] = min(max(drawn, parameter.lower), parameter.upper)
+        return self.with_values(values)
+
+    def truth(self, seed: int) -> ParameterSet:
+        """The virtual skid's parameters: a seeded draw plus the declared mismatch; never these values.
+
+        The mismatch of a parameter that is stated as 0 (a bias, an offset) is added as it is.
+        """
+        drawn = self.draw(np.random.default_rng(seed))
+        moved = {}
+        for path, part in self.mismatch.items():
+            scale = 1.0 if self[path] == 0.0 else drawn[path]
+            moved[path] = drawn[path] + part * scale
+        return drawn.with_values(moved)

@@ -1,0 +1,107 @@
+"""Parameter sets: draws, truth and mismatch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minifactory.errors import InputError
+from minifactory.plant.load import load_plant
+from minifactory.plant.model import Plant
+from minifactory.plant.parameters import Parameter, ParameterSet, Uncertainty
+from minifactory.units import POSITIVE
+
+
+def single(shape: str, spread: float, relative: bool = False, value: float = 2.0) -> ParameterSet:
+    uncertainty = Uncertainty(shape, spread, relative)
+    return ParameterSet({"x": Parameter("x", value, POSITIVE, "test", uncertainty)})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "deviation"),
+    [
+        (single("normal", 0.1), 0.1),
+        (single("normal", 0.05, relative=True), 0.1),
+        (single("uniform", 0.3), 0.3 / math.sqrt(3.0)),
+        (single("lognormal", 0.05), 2.0 * 0.05),
+    ],
+)
+def test_draws_have_the_stated_spread(parameters: ParameterSet, deviation: float) -> None:
+    random = np.random.default_rng(1)
+    drawn = np.array([parameters.draw(random)["x"] for _ in range(4000)])
+    # standard error of a standard deviation: s / sqrt(2 n) = 1.1 %, of the mean s / sqrt(n); four of each
+    assert np.std(drawn) == pytest.approx(deviation, rel=0.05)
+    assert np.mean(drawn) == pytest.approx(2.0, abs=4 * deviation / math.sqrt(4000) + 0.5 * deviation**2)
+
+
+def test_the_same_seed_gives_the_same_truth(plant: Plant) -> None:
+    assert plant.parameters.truth(7) == plant.parameters.truth(7)
+    assert plant.parameters.truth(7) != plant.parameters.truth(8)
+    assert plant.parameters.truth(7) != plant.parameters
+
+
+def test_the_truth_holds_the_declared_mismatch(plant: Plant) -> None:
+    parameters = plant.parameters
+    drawn, truth = parameters.draw(np.random.default_rng(3)), parameters.truth(3)
+    assert truth["C1.ionic_capacity"] == pytest.approx(0.97 * drawn["C1.ionic_capacity"])
+    assert truth["akta1.volume_factor"] == pytest.approx(1.05)
+    assert truth["akta1.PumpB.gain"] == pytest.approx(1.005)
+    assert truth["C1.product.nu"] == drawn["C1.product.nu"]
+
+
+def test_the_mismatch_of_zero_is_added() -> None:
+    parameter = Parameter("x", 0.0, POSITIVE, "test")
+    assert ParameterSet({"x": parameter}, {"x": 0.2}).truth(1)["x"] == pytest.approx(0.2)
+
+
+def test_a_percentage_of_zero_is_absolute(changed: Callable[[str, str, str], Path]) -> None:
+    folder = changed(
+        "parameters.yaml", "mismatch:", "  pH: {offset: {value: 0, uncertainty: normal 1 %}}\nmismatch:"
+    )
+    uncertainty = load_plant(folder).parameters.parameters["akta1.pH.offset"].uncertainty
+    assert uncertainty == Uncertainty("normal", 0.01, relative=False)
+
+
+def test_the_strength_of_a_species_does_not_hide_that_of_its_material(plant: Plant) -> None:
+    assert "buffer_b.strength" in plant.parameters
+    assert "buffer_b.sodium.strength" not in plant.parameters
+
+
+@settings(
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 2**32))
+def test_draws_stay_in_their_bounds(plant: Plant, seed: int) -> None:
+    drawn = plant.parameters.draw(np.random.default_rng(seed))
+    for path, parameter in plant.parameters.parameters.items():
+        assert parameter.lower <= drawn[path] <= parameter.upper
+
+
+def test_unknown_paths_are_answered_with_the_closest(plant: Plant) -> None:
+    with pytest.raises(InputError, match=r'Did you mean "C1\.product\.nu"'):
+        plant.parameters["C1.product.nuu"]
+    with pytest.raises(InputError, match="no parameter"):
+        plant.parameters.with_values({"C1.x": 1.0})
+
+
+def test_absolute_spreads_of_capacities_follow_the_conversion(plant: Plant) -> None:
+    capacity = plant.parameters.parameters["C1.ionic_capacity"]
+    assert capacity.uncertainty == Uncertainty("normal", 0.05, relative=True)
+    assert capacity.lower == 0.0
+
+
+def test_a_uv_cell_may_stand_for_its_wavelengths(changed: Callable[[str, str, str], Path]) -> None:
+    folder = changed("parameters.yaml", "UV1: {gain", "UV: {gain")
+    parameters = load_plant(folder).parameters
+    assert "akta1.UV.gain" in parameters
+    assert "akta1.UV1.gain" not in parameters, "a default would hide what is stated for the cell"
+    assert parameters["akta1.UV1.offset"] == 0.0
