@@ -1,0 +1,134 @@
+"""A recipe in terms of one skid's tags: the object that is printed, checked, simulated and executed.
+
+Orbit and the digital factory read the same :class:`BoundRecipe`; neither knows materials or column volumes of
+its own. Values are SI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from minifactory.recipe.conditions import Expression
+from minifactory.recipe.model import OnTimeout, PhaseKind
+
+
+@dataclass(frozen=True)
+class BoundInstruction:
+    """A one-shot instruction with its arguments (SI)."""
+
+    name: str
+    arguments: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BoundAction:
+    """What is sent at one breakpoint: set-points in one write, then instructions.
+
+    The set-points are in order: valves, composition, flow. After an instruction ``Gradient`` the
+    composition's set-point counts as its target, so that a later step to the composition from which it began
+    is a change.
+
+    Parameters
+    ----------
+    setpoints : Mapping of str to float
+        Set-point tag -> value in SI (positions: index).
+    instructions : tuple of BoundInstruction
+        One-shot instructions, after the set-points.
+    outlet : str or None
+        Vessel that receives the outlet from here on (for levels and pools); None: unchanged.
+    fraction_volume : float or None
+        m3 per tube from here on: :class:`~minifactory.recipe.procedure.Procedure` asks for ``FractionNext``
+        each time that so much was collected; 0: no further tubes; None: unchanged.
+    """
+
+    setpoints: Mapping[str, float] = field(default_factory=dict)
+    instructions: tuple[BoundInstruction, ...] = ()
+    outlet: str | None = None
+    fraction_volume: float | None = None
+
+
+@dataclass(frozen=True)
+class BoundWatch:
+    """A watched condition and its action; fires at most once per phase."""
+
+    name: str
+    when: Expression
+    action: BoundAction
+    end_phase: bool = False
+
+
+@dataclass(frozen=True)
+class BoundPhase:
+    """A phase in terms of tags.
+
+    Parameters
+    ----------
+    path : str
+        ``unit_procedure.operation.phase``.
+    start : BoundAction
+        Sent in the scan in which the phase starts.
+    until : Expression
+        End of the phase; over tags and the phase's own ``time``, ``volume`` and ``cv``.
+    timeout : float
+        s of running time after which `on_timeout` acts; infinite if there is none.
+    column_volume : float
+        m3; 1 CV of this phase (0 when no column belongs to it).
+    planned_time : float or None
+        s, when the end follows from flow and volume alone.
+    planned_volume : float or None
+        m3, likewise.
+    note : str
+        What the author says of it.
+    where : str
+        File and line of the recipe.
+    """
+
+    path: str
+    kind: PhaseKind
+    start: BoundAction
+    until: Expression
+    watches: tuple[BoundWatch, ...] = ()
+    timeout: float = float("inf")
+    on_timeout: OnTimeout = OnTimeout.HOLD
+    column_volume: float = 0.0
+    planned_time: float | None = None
+    planned_volume: float | None = None
+    note: str = ""
+    where: str = field(default="", compare=False)
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rsplit(".", 1)[-1]
+
+
+@dataclass(frozen=True)
+class BoundInterlock:
+    """An interlock over tags; `action` is ``reduce_flow``, ``hold``, ``pause`` or ``abort``."""
+
+    name: str
+    when: Expression
+    action: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class BoundRecipe:
+    """All that one skid is to do.
+
+    `safe` is the declared safe state; `initial` the set-points from which the run starts; `aliases` maps the
+    short names of conditions (``UV``, ``Cond``, ``pH``, ``Pressure``) to tags; `flow_tag` is the measured
+    flow whose integral is the phase's volume.
+    """
+
+    recipe: str
+    version: str
+    skid: str
+    column: str | None
+    phases: tuple[BoundPhase, ...]
+    interlocks: tuple[BoundInterlock, ...]
+    initial: BoundAction
+    safe: BoundAction
+    aliases: Mapping[str, str]
+    flow_tag: str = "System.Flow"

@@ -1,0 +1,202 @@
+"""The nouns of a recipe after ISA-88: procedure, unit procedure, operation, phase. All frozen, SI inside.
+
+A recipe speaks of materials, vessels, flows and column volumes; it knows no tags.
+:func:`minifactory.recipe.bind` turns it into set-points and instructions of a skid. The YAML loader and the
+Python builder make these objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from minifactory.recipe.conditions import Expression
+from minifactory.units import Quantity
+
+
+class PhaseKind(Enum):
+    """What a phase is for; free of effect on execution, used in reports, checks and performance."""
+
+    EQUILIBRATE = "equilibrate"
+    LOAD = "load"
+    WASH = "wash"
+    ELUTE = "elute"
+    STRIP = "strip"
+    CLEAN = "clean"
+    REGENERATE = "regenerate"
+    STORE = "store"
+    WAIT = "wait"
+    OTHER = "other"
+
+
+class OnTimeout(Enum):
+    """What happens when a phase's condition has not come true in time."""
+
+    NEXT = "next"
+    HOLD = "hold"
+    ABORT = "abort"
+
+
+class InterlockAction(Enum):
+    """What an interlock does; the order is the order of severity."""
+
+    REDUCE_FLOW = "reduce_flow"
+    HOLD = "hold"
+    PAUSE = "pause"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A linear change of composition to `to` over a time, volume or number of column volumes.
+
+    `to` is %B or, with the name of a species in `of`, its concentration in the mixture.
+    """
+
+    to: Quantity
+    over: Quantity
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A one-shot instruction as the recipe names it, e.g. ``AutoZero`` or ``PumpWash(A)``."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(self.arguments)})" if self.arguments else self.name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a phase or a watch sets; None leaves it as it is.
+
+    Parameters
+    ----------
+    inlet_a, inlet_b : str or None
+        Vessel that the pump draws from.
+    flow : Quantity or None
+        Flow or linear velocity; 0 stops the pumps.
+    percent_b : Quantity or None
+        Composition step.
+    gradient : Gradient or None
+        Linear gradient from the present composition.
+    column : str or None
+        Column in line; ``"bypass"`` takes it out.
+    outlet : str or None
+        Vessel that receives the outlet.
+    positions : Mapping of str to str
+        Further valve positions by device name.
+    instructions : tuple of Command
+        One-shot instructions such as ``AutoZero`` or ``PumpWash(A)``, in order, after the set-points.
+    fractions : Quantity or None
+        Volume of each fraction (tube) while the outlet is a fraction collector; None: one pool.
+    setpoints : Mapping of str to Quantity
+        Further set-points by tag name without ``.SP``, e.g. ``Pressure.Limit``.
+    """
+
+    inlet_a: str | None = None
+    inlet_b: str | None = None
+    flow: Quantity | None = None
+    percent_b: Quantity | None = None
+    gradient: Gradient | None = None
+    column: str | None = None
+    outlet: str | None = None
+    positions: Mapping[str, str] = field(default_factory=dict)
+    instructions: tuple[Command, ...] = ()
+    fractions: Quantity | None = None
+    setpoints: Mapping[str, Quantity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A condition that is watched while a phase runs, and what it sets, at most once per phase."""
+
+    when: Expression
+    then: Settings
+    name: str
+    end_phase: bool = False
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The smallest step: settings at its start, watches while it runs, and the condition of its end.
+
+    `until` is an :class:`Expression` (a plain ``5 CV`` is the expression ``cv >= 5 CV``); `timeout` in s
+    bounds a phase whose end depends on a measurement.
+    """
+
+    name: str
+    kind: PhaseKind
+    settings: Settings
+    until: Expression
+    watches: tuple[Watch, ...] = ()
+    timeout: Quantity | None = None
+    on_timeout: OnTimeout = OnTimeout.HOLD
+    note: str = ""
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Phases in order."""
+
+    name: str
+    phases: tuple[Phase, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class UnitProcedure:
+    """Operations on one skid (with its column, if it has one).
+
+    `start` is what is set before the first phase, beyond what follows from the skid; `safe` is the declared
+    safe state, beyond pumps off and outlet to waste.
+    """
+
+    name: str
+    skid: str
+    column: str | None
+    operations: tuple[Operation, ...]
+    start: Settings = Settings()
+    safe: Settings = Settings()
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Interlock:
+    """A condition that acts at any time; `action` is ``reduce_flow``, ``hold``, ``pause`` or ``abort``."""
+
+    name: str
+    when: Expression
+    action: InterlockAction
+    message: str = ""
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The whole procedure and what guards it."""
+
+    name: str
+    version: str
+    procedure: tuple[UnitProcedure, ...]
+    interlocks: tuple[Interlock, ...] = ()
+    description: str = ""
+    file: str = field(default="", compare=False)
+
+    @property
+    def skids(self) -> tuple[str, ...]:
+        """The skids that it uses, in order of first use; each has a bound recipe of its own."""
+        return tuple(dict.fromkeys(item.skid for item in self.procedure))
+
+    def phases(self) -> Iterator[tuple[str, UnitProcedure, Phase]]:
+        """Every phase with its dotted path ``unit_procedure.operation.phase``, in order."""
+        for unit_procedure in self.procedure:
+            for operation in unit_procedure.operations:
+                for phase in operation.phases:
+                    yield f"{unit_procedure.name}.{operation.name}.{phase.name}", unit_procedure, phase

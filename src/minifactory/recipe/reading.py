@@ -1,0 +1,256 @@
+"""From a description document to the nouns of a recipe; every fault becomes a finding, reading goes on.
+
+The YAML loader and the Python builder both come through here, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from minifactory.errors import Finding, InputError
+from minifactory.plant.document import Reader
+from minifactory.plant.model import Plant
+from minifactory.recipe.conditions import Expression, Names, parse_condition
+from minifactory.recipe.model import (
+    Command,
+    Gradient,
+    Interlock,
+    InterlockAction,
+    OnTimeout,
+    Operation,
+    Phase,
+    PhaseKind,
+    Recipe,
+    Settings,
+    UnitProcedure,
+    Watch,
+)
+from minifactory.recipe.names import condition_names
+from minifactory.signals.tags import TagTable
+from minifactory.units import COLUMN_VOLUMES, CONCENTRATION, FLOW, PERCENT_B, TIME, VELOCITY, VOLUME, Quantity
+
+BYPASS = "bypass"
+DONE = "done"
+WASH_BEGINS = 5.0
+"""s of method time that a pump wash may take to begin; the method stands still during the wash itself."""
+WASHED = f"PumpWash.Running == No and time >= {WASH_BEGINS:g} s"
+"""What ``until: done`` means: the wash is over, after the time that it may take to begin."""
+WASH_TIMEOUT = Quantity(300.0, TIME, "5 min")
+"""Time-out of a pump wash whose phase states none (it takes about 86 s)."""
+
+_STAND_IN = parse_condition("0 s", {})
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LEVELS = re.compile(r"^procedure\.|\b(?:operations|phases)\.")
+_COMMAND = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(?:\(([^()]*)\))?")
+_Choice = TypeVar("_Choice", PhaseKind, OnTimeout, InterlockAction)
+
+
+def read_recipe(top: Reader, plant: Plant, tables: Mapping[str, TagTable]) -> Recipe:
+    """The recipe in a document.
+
+    Parameters
+    ----------
+    top : Reader
+        The whole document; its report receives the findings.
+    plant : Plant
+        Gives the names of skids, columns and vessels.
+    tables : Mapping of str to TagTable
+        Tags and instructions of every skid.
+    """
+    name = top.text("name")
+    version = top.text("version", "1")
+    description = top.text("description", "")
+    everything: Names = {
+        key: kind for table in reversed(list(tables.values())) for key, kind in condition_names(table).items()
+    }
+    interlocks = tuple(_interlock(item, place, everything) for item, place in _members(top, "interlocks"))
+    procedure = tuple(
+        _unit_procedure(item, place, plant, tables)
+        for item, place in _members(top, "procedure", required=True)
+    )
+    if not procedure and "procedure" in top:
+        top.fail("no unit procedure", "at least one", key="procedure")
+    top.finish()
+    return Recipe(name, version, procedure, interlocks, description, top.file)
+
+
+def _interlock(item: Reader, place: str, names: Names) -> Interlock:
+    when = _condition(item, "when", names)
+    action = _choice(item, "action", InterlockAction, InterlockAction.HOLD)
+    interlock = Interlock(item.name, when, action, item.text("message", ""), place)
+    item.finish()
+    return interlock
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What the parts of one unit procedure may name."""
+
+    plant: Plant
+    columns: tuple[str, ...]
+    table: TagTable | None
+    names: Names
+
+
+def _unit_procedure(item: Reader, place: str, plant: Plant, tables: Mapping[str, TagTable]) -> UnitProcedure:
+    _check_name(item, place)
+    skid = item.reference("skid", plant.skids, "skid")
+    table = tables.get(skid or "")
+    columns = [column.name for column in plant.columns.values() if skid is None or column.skid == skid]
+    column = item.reference("column", columns, "column of this skid", required=False)
+    allowed = (column,) if column else tuple(columns) if "column" in item else ()
+    scope = _Scope(plant, allowed, table, condition_names(table) if table else {})
+    start, safe = (_inner_settings(item, key, scope) for key in ("start", "safe"))
+    operations = tuple(
+        _operation(member, place, scope) for member, place in _members(item, "operations", required=True)
+    )
+    item.finish()
+    return UnitProcedure(item.name, skid or "", column, operations, start, safe, place)
+
+
+def _inner_settings(item: Reader, key: str, scope: _Scope) -> Settings:
+    inside = item.section(key)
+    settings = _settings(inside, scope)
+    inside.finish()
+    return settings
+
+
+def _operation(item: Reader, place: str, scope: _Scope) -> Operation:
+    _check_name(item, place)
+    phases = tuple(_phase(member, place, scope) for member, place in _members(item, "phases", required=True))
+    if not phases:
+        item.fail("no phase", "at least one", key="phases")
+    operation = Operation(item.name, phases, item.text("note", ""))
+    item.finish()
+    return operation
+
+
+def _phase(item: Reader, place: str, scope: _Scope) -> Phase:
+    _check_name(item, place)
+    kind = _choice(item, "kind", PhaseKind, PhaseKind.OTHER)
+    settings = _settings(item, scope)
+    washes = any(command.name == "PumpWash" for command in settings.instructions)
+    stated = item.text("until", DONE if washes else None)
+    if scope.table is None:
+        until = _STAND_IN  # without a skid no name means anything; the missing skid is the finding
+    elif stated == DONE and washes:
+        until = replace(_parsed(WASHED, scope.names, item.where("until"), item), text=DONE)
+    elif stated == DONE:
+        item.fail('"done" without a pump wash', 'a condition, e.g. "5 CV"', key="until")
+        until = _STAND_IN
+    else:
+        until = _parsed(stated, scope.names, item.where("until"), item) if stated else _STAND_IN
+    watches = tuple(_watch(member, place, scope) for member, place in _members(item, "watch"))
+    timeout = item.quantity("timeout", TIME, required=False)
+    if timeout is None and stated == DONE and washes:
+        timeout = WASH_TIMEOUT
+    on_timeout = _choice(item, "on_timeout", OnTimeout, OnTimeout.HOLD)
+    note = item.text("note", "")
+    item.finish()
+    return Phase(item.name, kind, settings, until, watches, timeout, on_timeout, note, place)
+
+
+def _watch(item: Reader, place: str, scope: _Scope) -> Watch:
+    _check_name(item, place)
+    when = _condition(item, "when", scope.names) if scope.table else _STAND_IN
+    item.text("when", "")
+    settings = _settings(item, scope)
+    end_phase = item.flag("end_phase", default=False)
+    item.finish()
+    return Watch(when, settings, item.name, end_phase, place)
+
+
+def _settings(item: Reader, scope: _Scope) -> Settings:
+    gradient = None
+    if "gradient" in item:
+        inside = item.section("gradient")
+        of = inside.reference("of", scope.plant.species, "species", required=False)
+        to = inside.quantity("to", CONCENTRATION if "of" in inside else PERCENT_B)
+        over = inside.quantity("over", COLUMN_VOLUMES, VOLUME, TIME)
+        inside.finish()
+        gradient = Gradient(to, over, of) if to is not None and over is not None else None
+    places = item.section("positions")
+    positions = {device: places.text(device) for device in places.keys}
+    in_line = item.reference("column", [BYPASS, *scope.columns], "column here", required=False)
+    return Settings(
+        inlet_a=_vessel(item, "inlet_a", scope.plant),
+        inlet_b=_vessel(item, "inlet_b", scope.plant),
+        flow=item.quantity("flow", FLOW, VELOCITY, required=False),
+        percent_b=item.quantity("percent_b", PERCENT_B, required=False),
+        gradient=gradient,
+        column=in_line,
+        outlet=_vessel(item, "outlet", scope.plant),
+        positions=positions,
+        instructions=tuple(_command(text, item) for text in item.texts("do")),
+        fractions=item.quantity("fractions", VOLUME, required=False),
+        setpoints=_setpoints(item.section("set"), scope.table),
+    )
+
+
+def _setpoints(block: Reader, table: TagTable | None) -> dict[str, Quantity]:
+    found = {}
+    known = {tag.name.removesuffix(".SP"): tag for tag in table.writable} if table else {}
+    for key in block.keys:
+        tag = known.get(key)
+        quantity = block.quantity(key, tag.kind) if tag and not tag.choices else None
+        if quantity is not None:
+            found[key] = quantity
+        elif table is None:
+            block.text(key)
+        elif tag is not None and tag.choices:
+            block.fail(f'"{key}" is a position', remedy='Write it under "positions".', key=key)
+    block.finish()
+    return found
+
+
+def _vessel(item: Reader, key: str, plant: Plant) -> str | None:
+    stated = item.text(key, "")
+    holders = [vessel.name for vessel in plant.vessels.values() if vessel.material == stated]
+    if stated and stated not in plant.vessels and holders:
+        remedy = f'Write its vessel: "{holders[0]}".'
+        item.fail(f'"{stated}" is a material', "the name of a vessel", remedy, key=key)
+        return None
+    return item.reference(key, plant.vessels, "vessel", required=False)
+
+
+def _command(text: str, item: Reader) -> Command:
+    found = _COMMAND.fullmatch(text.strip())
+    if found is None:
+        item.fail(f'"{text[:60]}" is not an instruction', "e.g. AutoZero or PumpWash(A)", key="do")
+        return Command("")
+    arguments = tuple(part.strip() for part in (found[2] or "").split(",") if part.strip())
+    return Command(found[1], arguments)
+
+
+def _condition(item: Reader, key: str, names: Names) -> Expression:
+    text = item.text(key)
+    return _parsed(text, names, item.where(key), item) if text else _STAND_IN
+
+
+def _parsed(text: str, names: Names, where: str, item: Reader) -> Expression:
+    try:
+        return parse_condition(text, names, where)
+    except InputError as fault:
+        item.report.add_all(fault.findings)
+        return _STAND_IN
+
+
+def _choice(item: Reader, key: str, choices: type[_Choice], default: _Choice) -> _Choice:
+    return choices(item.choice(key, [choice.value for choice in choices], default.value))
+
+
+def _check_name(item: Reader, place: str) -> None:
+    if not _NAME.fullmatch(item.name):
+        item.report.add(Finding(place, f'"{item.name}" as a name', "letters, digits and _ only"))
+
+
+def _members(item: Reader, key: str, required: bool = False) -> Iterator[tuple[Reader, str]]:
+    """The named blocks under `key`, each with the place of its name: file, line and path in the recipe."""
+    inside = item.section(key, required)
+    for name in inside.keys:
+        member = inside.section(name, required=True)
+        line = inside.node.lines.get(name, inside.node.line)
+        yield member, f"{item.file}:{line} {_LEVELS.sub('', member.path)}"
