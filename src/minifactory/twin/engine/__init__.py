@@ -1,0 +1,36 @@
+"""The simulation engine: a network of units, integrated through sections or online. See docs/engine.md."""
+
+from minifactory.twin.engine.accuracy import Accurate, integrate_to
+from minifactory.twin.engine.batch import Batch, Cancellation, Variant, simulate_many
+from minifactory.twin.engine.network import Network
+from minifactory.twin.engine.sections import Section, Tolerance
+from minifactory.twin.engine.sensitivity import Sensitivity, sensitivities
+from minifactory.twin.engine.solution import MassBalance, Solution, integrate
+from minifactory.twin.engine.specification import Bed, BedModel, Inlet, Link, StirredTank, Tube
+from minifactory.twin.engine.stepper import Stepper
+from minifactory.twin.engine.warm_up import warmup
+
+__all__ = [
+    "Accurate",
+    "Batch",
+    "Bed",
+    "BedModel",
+    "Cancellation",
+    "Inlet",
+    "Link",
+    "MassBalance",
+    "Network",
+    "Section",
+    "Sensitivity",
+    "Solution",
+    "Stepper",
+    "StirredTank",
+    "Tolerance",
+    "Tube",
+    "Variant",
+    "integrate",
+    "integrate_to",
+    "sensitivities",
+    "simulate_many",
+    "warmup",
+]

@@ -1,0 +1,137 @@
+"""Many simulations at once: variants of a network, its feeds, flows and section times, over threads.
+
+The kernels run without the GIL; each variant has its own step sizes, so the results are those of single runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+
+from minifactory.errors import Finding, InputError, SolverError
+from minifactory.twin.engine.network import Network
+from minifactory.twin.engine.sections import Section, Tolerance
+from minifactory.twin.engine.solution import MassBalance, prepare, run
+from minifactory.twin.engine.tables import Array
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One simulation of a batch: its network (parameters), initial state and sections.
+
+    All variants of a batch have the same components; everything else may differ.
+    """
+
+    network: Network
+    state: Array
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Results of many simulations.
+
+    Attributes
+    ----------
+    times : ndarray (nt,)
+        s.
+    ports : tuple of str
+    outlet, passed : ndarray (n, nt, ports, nc)
+        As in Solution; NaN where a simulation failed or was cancelled.
+    balances : tuple of MassBalance or None
+    faults : tuple of SolverError or None
+        Why a simulation failed.
+    steps : ndarray of int (n,)
+    """
+
+    times: Array
+    ports: tuple[str, ...]
+    outlet: Array
+    passed: Array
+    balances: tuple[MassBalance | None, ...]
+    faults: tuple[SolverError | None, ...]
+    steps: Array
+
+
+class Cancellation:
+    """A flag that stops a batch from another thread."""
+
+    def __init__(self) -> None:
+        self.flag = np.zeros(1, dtype=np.int64)
+
+    def cancel(self) -> None:
+        """Stops every simulation at its next step; what is done already stays."""
+        self.flag[0] = 1
+
+
+def simulate_many(
+    variants: Iterable[Variant],
+    output_times: Array,
+    ports: Sequence[str],
+    tolerance: Tolerance | None = None,
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancellation: Cancellation | None = None,
+) -> Batch:
+    """Outlets of `ports` of all variants at `output_times`; a failed one leaves NaN and its fault.
+
+    Parameters
+    ----------
+    variants : iterable of Variant
+    output_times : ndarray (nt,)
+        s, within the sections of every variant.
+    ports : sequence of str
+    tolerance : Tolerance, optional
+    threads : int, optional
+        Number of threads; all cores by default.
+    progress : callable (done, total), optional
+        Called in the calling thread after each simulation.
+    cancellation : Cancellation, optional
+
+    Raises
+    ------
+    InputError
+        A variant that does not fit, all of them checked before any is run.
+    """
+    work = list(variants)
+    if not work:
+        raise InputError(Finding("simulate_many", "no variants", "at least one"))
+    components = work[0].network.components
+    if any(variant.network.components != components for variant in work):
+        raise InputError(
+            Finding("simulate_many", "variants with different components", "the same components")
+        )
+    chosen = tolerance or Tolerance()
+    stop = cancellation or Cancellation()
+    tasks = [prepare(v.network, v.state, v.sections, output_times, ports, chosen) for v in work]
+    shape = (len(work), len(tasks[0].output_times), len(ports), len(components))
+    outlet, passed = np.full(shape, np.nan), np.full(shape, np.nan)
+    balances: list[MassBalance | None] = [None] * len(work)
+    faults: list[SolverError | None] = [None] * len(work)
+    steps = np.zeros(len(work))
+
+    def one(i: int) -> None:
+        try:
+            solution = run(tasks[i], cancel=stop.flag)
+        except SolverError as fault:
+            faults[i] = fault
+            return
+        outlet[i], passed[i], balances[i], steps[i] = (
+            solution.outlet,
+            solution.passed,
+            solution.balance,
+            solution.steps,
+        )
+
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        futures = [pool.submit(one, i) for i in range(len(work))]
+        for done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            if progress is not None:
+                progress(done, len(work))
+    return Batch(tasks[0].output_times, tuple(ports), outlet, passed, tuple(balances), tuple(faults), steps)

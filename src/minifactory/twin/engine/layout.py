@@ -1,0 +1,322 @@
+"""Lays a checked network out as :class:`Tables`, and its states as one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minifactory.numerics import nodal
+from minifactory.twin.binding.equilibrium import equilibrium
+from minifactory.twin.binding.law_kernels import law_address
+from minifactory.twin.binding.protocol import CompiledBinding
+from minifactory.twin.engine import tables as t
+from minifactory.twin.engine.specification import Inlet, Link, NetworkUnit
+from minifactory.twin.engine.tables import Array, Sizes, Tables
+from minifactory.twin.engine.unit_parts import UnitParts, unit_parts
+
+# "Rapid equilibrium" relaxes within this time (s). Too short to show, it lets a state that a step left
+# slightly off its equilibrium find back, where an algebraic constraint would refuse every further step.
+EQUILIBRIUM_TIME = 1.0e-6
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The tables of a network, the lengths of its work arrays, and what each state is.
+
+    Attributes
+    ----------
+    held : ndarray (nc, size)
+        Amount of each component (mol) per state, for liquid, particles and bound states.
+    fixed : ndarray (nc,)
+        Amount held at zero state, mol (ionic capacity).
+    unit_index : dict
+        Unit name to position in order of flow.
+    link_index : ndarray (links,)
+        Position of the tables' links in the order of the description.
+    main_component : ndarray (size,)
+        Component whose scale the absolute tolerance of a state follows; -1 for integrals.
+    """
+
+    tables: Tables
+    sizes: Sizes
+    names: tuple[str, ...]
+    components: tuple[str, ...]
+    bindings: tuple[CompiledBinding | None, ...]
+    held: Array
+    fixed: Array
+    unit_index: dict[str, int]
+    link_index: t.Integers
+    main_component: t.Integers
+
+    def liquid(self, state: Array, unit: int) -> Array:
+        """View of the liquid between particles of a unit, (nodes, nc)."""
+        tb = self.tables
+        at = tb.unit[unit, t.AT_STATE]
+        return state[at : at + tb.unit[unit, t.NODES] * tb.components].reshape(-1, tb.components)
+
+    def particles(self, state: Array, unit: int) -> Array:
+        """View of the liquid that the binding sees, (points, nc): of the particle, or of the bed (LRM)."""
+        tb = self.tables
+        if tb.unit[unit, t.KIND] != t.PORES:
+            return self.liquid(state, unit)
+        at = tb.unit[unit, t.AT_STATE] + tb.unit[unit, t.NODES] * tb.components
+        return state[at : at + tb.unit[unit, t.NODES] * tb.unit[unit, t.RADIAL] * tb.components].reshape(
+            -1, tb.components
+        )
+
+    def bound(self, state: Array, unit: int) -> Array:
+        """View of the bound states of a unit, (points, nb)."""
+        tb = self.tables
+        count = int(tb.unit[unit, t.NODES] * max(tb.unit[unit, t.RADIAL], 1) * tb.unit[unit, t.BOUND])
+        end = tb.unit[unit + 1, t.AT_STATE]
+        return state[end - count : end].reshape(-1, max(int(tb.unit[unit, t.BOUND]), 1))
+
+    def initial_state(self, liquid: Mapping[str, Array], bound: Mapping[str, Array]) -> Array:
+        """The state with uniform liquid per unit (nc,) and bound states given or in equilibrium."""
+        state = np.zeros(self.tables.size)
+        for name, index in self.unit_index.items():
+            self.liquid(state, index)[:] = liquid[name]
+            binding = self.bindings[index]
+            if binding is None:
+                continue
+            self.particles(state, index)[:] = liquid[name]
+            if not binding.bound:
+                continue
+            if name in bound:
+                self.bound(state, index)[:] = bound[name]
+            else:
+                self.bound(state, index)[:] = equilibrium(binding, liquid[name])
+        return state
+
+    def amounts(self, state: Array) -> Array:
+        """Amount of each component held in the network, mol, (nc,)."""
+        return np.asarray(self.held @ state + self.fixed)
+
+    def place(self, index: int) -> str:
+        """Where state `index` is, in words."""
+        tb = self.tables
+        for u, name in enumerate(self.names):
+            if index < tb.unit[u + 1, t.AT_STATE]:
+                local = index - int(tb.unit[u, t.AT_STATE])
+                nc, n, nr = tb.components, int(tb.unit[u, t.NODES]), int(tb.unit[u, t.RADIAL])
+                if local < n * nc:
+                    return f"unit {name}, node {local // nc + 1} of {n}, liquid {self.components[local % nc]}"
+                local -= n * nc
+                binding = self.bindings[u]
+                if local < n * nr * nc:
+                    component = self.components[local % nc]
+                    return f"unit {name}, node {local // (nr * nc) + 1} of {n}, pores {component}"
+                local -= n * nr * nc
+                nb = int(tb.unit[u, t.BOUND])
+                state = binding.bound[local % nb] if binding is not None else ""
+                return f"unit {name}, node {local // (nb * max(nr, 1)) + 1} of {n}, bound {state}"
+        return "mass balance"
+
+
+def build_layout(
+    components: Sequence[str], units: Sequence[NetworkUnit], inlets: Sequence[Inlet], links: Sequence[Link]
+) -> Layout:
+    """The layout of units that are given in order of flow."""
+    nc, nu = len(components), len(units)
+    parts = [unit_parts(unit, components) for unit in units]
+    index = {unit.name: i for i, unit in enumerate(units)}
+    widest = max([1] + [len(p.binding.bound) for p in parts if p.binding])
+    unit = np.zeros((nu + 1, t.COLUMNS), dtype=np.int64)
+    order = np.zeros((nu, nc), dtype=np.int64)
+    owner, state_of = np.full((nu, widest), -1, dtype=np.int64), np.full((nu, nc), -1, dtype=np.int64)
+    by_unit, by_component = np.zeros((nu, 3)), np.zeros((nu, 6, nc))
+    stoichiometry, kinetic = np.zeros((nu, nc, widest)), np.zeros((nu, widest))
+    operators: list[Array] = []
+    parameters: list[Array] = [np.zeros(0)]
+    at = {"operators": 0, "work": 0, "pivots": 1}
+    for u, part in enumerate(parts):
+        binding = part.binding
+        takes_part = binding.takes_part if binding is not None else np.zeros(nc, dtype=np.bool_)
+        m, nb = int(takes_part.sum()), len(binding.bound) if binding is not None else 0
+        order[u] = np.concatenate((np.flatnonzero(takes_part), np.flatnonzero(~takes_part)))
+        by_unit[u] = part.volume, part.phase, part.solid
+        for column, given in enumerate(
+            (part.dispersion, part.dispersivity, part.film, part.pore, part.diffusion, part.surface)
+        ):
+            by_component[u, column] = 0.0 if given is None else given
+        row, after = unit[u], unit[u + 1]
+        pieces, lower, upper = _operators(part)
+        n, nr = len(part.operators.position), part.radial
+        same = bool(np.all(part.dispersion == part.dispersion[0]))
+        row[: t.AT_OPERATORS] = part.kind, n, nr, nb, m, int(part.kind == t.CELLS and same), lower, upper
+        row[t.AT_OPERATORS] = at["operators"]
+        operators += pieces
+        at["operators"] += sum(len(piece) for piece in pieces)
+        after[t.AT_STATE] = row[t.AT_STATE] + n * nc + n * nr * nc + n * max(nr, 1) * nb
+        after[t.LAW_AT] = row[t.LAW_AT]
+        if binding is not None and nb > 0:
+            stoichiometry[u, :, :nb] = binding.stoichiometry
+            kinetic[u, :nb] = np.where(binding.kinetic, 1.0, EQUILIBRIUM_TIME)
+            row[t.LAW] = law_address(binding.law)
+            parameters.append(np.asarray(binding.parameters, dtype=float))
+            after[t.LAW_AT] += len(binding.parameters)
+            for b in range(nb):
+                x = int(np.flatnonzero(order[u] == np.argmax(binding.stoichiometry[:, b]))[0])
+                if state_of[u, x] < 0:
+                    owner[u, b], state_of[u, x] = x, b
+        _reserve(row, nc, at)
+    size = int(unit[nu, t.AT_STATE]) + nu * nc + 2 * nc
+    link_order, link_source, out_links = _links(unit, index, inlets, links)
+    tables = Tables(
+        size=size,
+        components=nc,
+        units=nu,
+        unit=unit,
+        by_unit=by_unit,
+        by_component=by_component,
+        order=order,
+        owner=owner,
+        state_of=state_of,
+        stoichiometry=stoichiometry,
+        kinetic=kinetic,
+        link_source=link_source,
+        out_links=out_links,
+        group=np.zeros(0, dtype=np.int64),
+        group_size=np.zeros(0),
+        operators=np.concatenate(operators),
+        law_parameters=np.concatenate(parameters),
+    )
+    group, group_size, main = _groups(tables, parts)
+    held, fixed = _held(tables, parts)
+    tables = tables._replace(group=group, group_size=group_size)
+    return Layout(
+        tables,
+        Sizes(at["work"], at["pivots"], len(group_size)),
+        tuple(unit.name for unit in units),
+        tuple(components),
+        tuple(part.binding for part in parts),
+        held,
+        fixed,
+        index,
+        link_order,
+        main,
+    )
+
+
+def _operators(part: UnitParts) -> tuple[list[Array], int, int]:
+    """The pieces of `operators` of a unit, in their order, and the node bandwidths."""
+    axial = part.operators
+    bands = axial.bands if np.any(part.dispersion + part.dispersivity) else axial.convection_bands
+    convection, dispersion, lower, upper = bands
+    sphere = nodal.sphere(max(part.radial, 1))
+    pieces = [
+        convection,
+        dispersion,
+        axial.inlet,
+        axial.weight,
+        sphere.stiffness.ravel(),
+        sphere.weight,
+    ]
+    return pieces, lower, upper
+
+
+def _reserve(row: t.Integers, nc: int, at: dict[str, int]) -> None:
+    """Places of a unit's factors in the work array; pivots are scratch that all units share."""
+    _, n, nr, nb, m, _, lower, upper = (int(value) for value in row[: t.AT_OPERATORS])
+    points, rows = n * max(nr, 1), nr * m
+    for column, length in (
+        (t.W_FREE, (nc - m) * n * (lower + upper + 1)),
+        (t.W_BULK, n * m * ((lower + upper + 2) * m - 1) if m else 0),
+        (t.W_INVERSE, points * nb * nb),
+        (t.W_GAIN, points * nb * m),
+        (t.W_SWAP, points * nb),
+        (t.W_PARTICLE, n * rows * rows),
+        (t.W_FILM, n * m * rows),
+        (t.W_FREE_PARTICLE, (nc - m) * nr * nr),
+        (t.W_JC, max(points * nb * nc, nc)),
+        (t.W_JQ, points * nb * nb),
+    ):
+        row[column] = at["work"]
+        at["work"] += length
+    at["pivots"] = max(at["pivots"], rows, nr, nb)
+
+
+def _links(
+    unit: t.Integers, index: dict[str, int], inlets: Sequence[Inlet], links: Sequence[Link]
+) -> tuple[t.Integers, t.Integers, t.Integers]:
+    """Order of the links by target, their sources, and the links by source; fills the columns of `unit`."""
+    nu = len(unit) - 1
+    inlet_index = {inlet.name: i for i, inlet in enumerate(inlets)}
+    order = np.array(sorted(range(len(links)), key=lambda k: (index[links[k].target], k)), dtype=np.int64)
+    targets = np.array([index[links[k].target] for k in order], dtype=np.int64)
+    source = np.array(
+        [
+            index[links[k].source] if links[k].source in index else -1 - inlet_index[links[k].source]
+            for k in order
+        ],
+        dtype=np.int64,
+    )
+    leaving = [np.flatnonzero(source == u) for u in range(nu)]
+    unit[:, t.LINK_FIRST] = np.searchsorted(targets, np.arange(nu + 1))
+    unit[:, t.OUT_FIRST] = np.concatenate(([0], np.cumsum([len(found) for found in leaving])))
+    return order, source, np.concatenate([np.zeros(0, dtype=np.int64), *leaving]).astype(np.int64)
+
+
+def _groups(tables: Tables, parts: Sequence[UnitParts]) -> tuple[t.Integers, Array, t.Integers]:
+    """Error groups: liquid, pores and bound states of each unit, each by component or bound state."""
+    group = np.full(tables.size, -1, dtype=np.int64)
+    main = np.full(tables.size, -1, dtype=np.int64)
+    count = 0
+    nc = tables.components
+    for u, part in enumerate(parts):
+        at, n, nr, nb = (
+            int(tables.unit[u, t.AT_STATE]),
+            int(tables.unit[u, t.NODES]),
+            int(tables.unit[u, t.RADIAL]),
+            int(tables.unit[u, t.BOUND]),
+        )
+        for length, width in ((n, nc), (n * nr, nc), (n * max(nr, 1), nb)):
+            block = slice(at, at + length * width)
+            group[block] = count + np.tile(np.arange(width), length)
+            columns = np.arange(width)
+            if (
+                part.binding is not None
+                and width == nb
+                and block.stop == tables.unit[u + 1, t.AT_STATE]
+                and nb
+            ):
+                columns = np.argmax(part.binding.stoichiometry > 0.0, axis=0)
+            main[block] = np.tile(columns, length)
+            count += width if length else 0
+            at += length * width
+    sizes = np.bincount(group[group >= 0], minlength=count).astype(float)
+    return group, np.maximum(sizes, 1.0), main
+
+
+def _held(tables: Tables, parts: Sequence[UnitParts]) -> tuple[Array, Array]:
+    """Amount of each component per state, and the amount held at zero state; mol."""
+    nc = tables.components
+    held, fixed = np.zeros((nc, tables.size)), np.zeros(nc)
+    for u, part in enumerate(parts):
+        n, nr, nb, at = (
+            int(tables.unit[u, t.NODES]),
+            int(tables.unit[u, t.RADIAL]),
+            int(tables.unit[u, t.BOUND]),
+            int(tables.unit[u, t.AT_STATE]),
+        )
+        for i in range(n):
+            liquid = part.volume * part.operators.weight[i]
+            held[np.arange(nc), at + i * nc + np.arange(nc)] = liquid
+            if part.kind == t.CELLS or part.binding is None:
+                continue
+            radial = nodal.sphere(nr).weight if part.kind == t.PORES else np.ones(1)
+            particle = liquid * (part.phase if part.kind == t.PORES else 1.0)
+            solid_at = at + n * nc + n * nr * nc
+            for r, weight in enumerate(radial):
+                point = i * len(radial) + r
+                if part.pore is not None:
+                    first = at + n * nc + point * nc
+                    held[np.arange(nc), first + np.arange(nc)] = particle * weight * part.pore
+                solid = particle * weight * part.solid
+                held[:, solid_at + point * nb : solid_at + (point + 1) * nb] = (
+                    solid * part.binding.stoichiometry
+                )
+                fixed += solid * part.binding.fixed
+    return held, fixed

@@ -1,0 +1,189 @@
+"""A network of units, checked and laid out once as flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from minifactory.errors import Finding, InputError, did_you_mean
+from minifactory.twin.binding.protocol import CompiledBinding
+from minifactory.twin.engine.layout import Layout, build_layout
+from minifactory.twin.engine.specification import Bed, BedModel, Inlet, Link, NetworkUnit, StirredTank, Tube
+from minifactory.twin.engine.tables import Array
+
+
+@dataclass(frozen=True)
+class Network:
+    """Units connected without loops.
+
+    Parameters
+    ----------
+    components : tuple of str
+        Every concentration array has them in this order on its last axis.
+    units : tuple of StirredTank, Tube, Bed
+    inlets : tuple of Inlet
+        Boundaries with given concentrations; inlet arrays have them in this order.
+    links : tuple of Link
+        Flow arrays have them in this order.
+
+    Raises
+    ------
+    InputError
+        All faults at once: unknown or repeated names, loops, numbers out of bounds.
+    """
+
+    components: tuple[str, ...]
+    units: tuple[NetworkUnit, ...]
+    inlets: tuple[Inlet, ...]
+    links: tuple[Link, ...]
+    _order: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("components", "units", "inlets", "links"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        findings = list(_name_findings(self)) + [f for unit in self.units for f in _unit_findings(unit)]
+        if findings:
+            raise InputError(findings)
+        object.__setattr__(self, "_order", _flow_order(self))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The flat arrays; built on first use (compiles the laws of the bindings)."""
+        return build_layout(self.components, [self.units[i] for i in self._order], self.inlets, self.links)
+
+    def unit(self, name: str) -> NetworkUnit:
+        """The unit called `name`."""
+        for unit in self.units:
+            if unit.name == name:
+                return unit
+        raise InputError(
+            Finding("network", f'no unit "{name}"', "", did_you_mean(name, [u.name for u in self.units]))
+        )
+
+    def composition(self, concentrations: Mapping[str, float]) -> Array:
+        """Concentrations (mol/m3) by name as an array (nc,); components that are not named are 0."""
+        unknown = [name for name in concentrations if name not in self.components]
+        if unknown:
+            raise InputError(
+                [
+                    Finding("composition", f'"{n}" is not a component', "", did_you_mean(n, self.components))
+                    for n in unknown
+                ]
+            )
+        return np.array([float(concentrations.get(name, 0.0)) for name in self.components])
+
+    def initial_state(
+        self,
+        concentrations: Array | Mapping[str, float] | Mapping[str, Array],
+        bound: Mapping[str, Array] | None = None,
+    ) -> Array:
+        """The state vector with uniform liquid in each unit, bound states in equilibrium with it.
+
+        Parameters
+        ----------
+        concentrations : ndarray (nc,), Mapping of component to mol/m3, or Mapping of unit to ndarray (nc,)
+            The same everywhere, or per unit (every unit named).
+        bound : Mapping of bed name to ndarray (nb,) or (points, nb), optional
+            Given bound states, mol per m3 of solid, instead of equilibrium.
+        """
+        return self.layout.initial_state(_per_unit(self, concentrations), dict(bound or {}))
+
+
+def _per_unit(network: Network, given: Array | Mapping[str, float] | Mapping[str, Array]) -> dict[str, Array]:
+    names = [unit.name for unit in network.units]
+    if isinstance(given, Mapping):
+        if given and all(isinstance(value, np.ndarray) for value in given.values()):
+            missing = [name for name in names if name not in given]
+            if missing:
+                raise InputError(Finding("initial state", f"no concentrations for {', '.join(missing)}"))
+            return {name: _checked(network, np.asarray(given[name], dtype=float)) for name in names}
+        uniform = network.composition(given)  # type: ignore[arg-type]
+    else:
+        uniform = _checked(network, np.asarray(given, dtype=float))
+    return dict.fromkeys(names, uniform)
+
+
+def _checked(network: Network, values: Array) -> Array:
+    if values.shape != (len(network.components),) or not np.all(np.isfinite(values)):
+        raise InputError(
+            Finding(
+                "initial state", f"{values}", f"{len(network.components)} finite concentrations in mol/m3"
+            )
+        )
+    return values
+
+
+def _name_findings(network: Network) -> Sequence[Finding]:
+    findings = []
+    units = [unit.name for unit in network.units]
+    nodes = units + [inlet.name for inlet in network.inlets]
+    if not network.components or not network.units:
+        findings.append(Finding("network", "no components or no units", "at least one of each"))
+    for names, what in ((network.components, "component"), (nodes, "unit or inlet")):
+        findings += [
+            Finding("network", f'{what} "{name}" appears {names.count(name)} times', "unique names")
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+    for link in network.links:
+        where = f"network link {link.source} -> {link.target}"
+        if link.source not in nodes:
+            findings.append(Finding(where, "unknown source", "", did_you_mean(link.source, nodes)))
+        if link.target not in units:
+            findings.append(Finding(where, "unknown target", "a unit", did_you_mean(link.target, units)))
+    return findings
+
+
+def _unit_findings(unit: NetworkUnit) -> Sequence[Finding]:
+    where = f"network unit {unit.name}"
+    bounds: dict[str, tuple[float, bool]] = {}
+    if isinstance(unit, StirredTank | Tube):
+        bounds["volume"] = (unit.volume, unit.volume > 0.0)
+    if isinstance(unit, Tube):
+        given = [unit.stages is not None, unit.peclet is not None, unit.dispersion is not None]
+        if sum(given) != 1 or (unit.dispersion is not None) != (unit.length is not None):
+            return [Finding(where, f"{unit}", "one of: stages; peclet; length and dispersion")]
+    if isinstance(unit, Bed):
+        bounds["length"] = (unit.length, unit.length > 0.0)
+        bounds["area"] = (unit.area, unit.area > 0.0)
+        bounds["interstitial_porosity"] = (unit.interstitial_porosity, 0.0 < unit.interstitial_porosity < 1.0)
+        if unit.model is not BedModel.LRM:
+            bounds["particle_porosity"] = (unit.particle_porosity, 0.0 < unit.particle_porosity <= 1.0)
+            bounds["particle_radius"] = (unit.particle_radius, unit.particle_radius > 0.0)
+        bounds["elements"] = (unit.elements, unit.elements >= 1)
+        bounds["degree"] = (unit.degree, 1 <= unit.degree <= 10)
+    return [
+        Finding(where, f"{name} is {value:g}", "a value in its physical range")
+        for name, (value, good) in bounds.items()
+        if not good or not np.isfinite(value)
+    ]
+
+
+def _flow_order(network: Network) -> tuple[int, ...]:
+    """Positions of the units in the direction of flow; InputError naming a loop."""
+    names = [unit.name for unit in network.units]
+    sources: dict[str, set[str]] = {name: set() for name in names}
+    for link in network.links:
+        if link.source in sources:
+            sources[link.target].add(link.source)
+    order: list[int] = []
+    done: set[str] = set()
+    while len(order) < len(names):
+        ready = [name for name in names if name not in done and sources[name] <= done]
+        if not ready:
+            raise InputError(
+                Finding(
+                    "network", f"a loop through {', '.join(n for n in names if n not in done)}", "no loops"
+                )
+            )
+        done.update(ready)
+        order += [names.index(name) for name in ready]
+    return tuple(order)
+
+
+def binding_of(unit: NetworkUnit, components: Sequence[str]) -> CompiledBinding | None:
+    """The compiled binding of a bed; None for other units."""
+    return unit.binding.compile(components) if isinstance(unit, Bed) else None

@@ -1,0 +1,142 @@
+"""What drives a network: sections of time with linear flows and inlet concentrations, and the tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minifactory.errors import Finding, InputError
+from minifactory.twin.engine.network import Network
+from minifactory.twin.engine.tables import Array
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of time in which every flow and inlet concentration is linear.
+
+    Parameters
+    ----------
+    t0, t1 : float
+        s.
+    flows0, flows1 : ndarray (links,)
+        m3/s at both ends, in the order of ``network.links``; `flows1` None: constant.
+    inlets0, inlets1 : ndarray (inlets, nc)
+        mol/m3 at both ends; `inlets1` None: constant.
+    """
+
+    t0: float
+    t1: float
+    flows0: Array
+    inlets0: Array
+    flows1: Array | None = None
+    inlets1: Array | None = None
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Accuracy of the time integration.
+
+    Parameters
+    ----------
+    relative : float
+        Local error per step relative to each value.
+    scales : ndarray (nc,) or None
+        Concentration of each component (mol/m3) whose `relative` part is the absolute error allowed;
+        None: the largest at any inlet or in the initial state.
+    absolute : float
+        The absolute error allowed, as a multiple of ``relative * scales``.
+    max_steps : int
+        Bound on steps of one integration (or of one online call); then SolverError.
+    """
+
+    relative: float = 1e-4
+    scales: Array | None = None
+    absolute: float = 1.0
+    max_steps: int = 200_000
+
+
+def section_arrays(network: Network, sections: Sequence[Section]) -> tuple[Array, Array, Array]:
+    """Times (n, 2), flows (n, 2, links) in the tables' order and inlets (n, 2, inlets, nc).
+
+    Raises
+    ------
+    InputError
+        Gaps in time, wrong shapes, values that are not finite, negative flows, or more leaving a unit than
+        enters.
+    """
+    if not sections:
+        raise InputError(Finding("sections", "none given", "at least one"))
+    links, inlets, nc = len(network.links), len(network.inlets), len(network.components)
+    times = np.array([(s.t0, s.t1) for s in sections], dtype=float)
+    if np.any(~np.isfinite(times)) or np.any(times[:, 1] < times[:, 0]):
+        raise InputError(Finding("sections", f"times {times.tolist()}", "finite t0 <= t1"))
+    gaps = np.abs(times[1:, 0] - times[:-1, 1]) > 1e-9 * np.maximum(1.0, np.abs(times[1:, 0]))
+    if np.any(gaps):
+        at = int(np.argmax(gaps))
+        raise InputError(
+            Finding(
+                f"section {at + 1}", f"starts at {times[at + 1, 0]} s", f"{times[at, 1]} s, the end before it"
+            )
+        )
+    times[1:, 0] = times[:-1, 1]
+    flows, feeds = np.empty((len(sections), 2, links)), np.empty((len(sections), 2, inlets, nc))
+    for i, s in enumerate(sections):
+        for end, (flow, feed) in enumerate(((s.flows0, s.inlets0), (s.flows1, s.inlets1))):
+            flow, feed = (s.flows0 if flow is None else flow), (s.inlets0 if feed is None else feed)
+            try:
+                flows[i, end] = np.asarray(flow, dtype=float).reshape(links)
+                feeds[i, end] = np.asarray(feed, dtype=float).reshape(inlets, nc)
+            except ValueError as fault:
+                raise InputError(
+                    Finding(
+                        f"section {i}",
+                        f"flows {np.shape(flow)}, inlets {np.shape(feed)}",
+                        f"shapes ({links},) and ({inlets}, {nc})",
+                    )
+                ) from fault
+    check_flows(network, flows.reshape(-1, links), "section")
+    if not np.all(np.isfinite(feeds)):
+        raise InputError(Finding("sections", "inlet concentrations are not finite", "mol/m3"))
+    return times, np.ascontiguousarray(flows[:, :, network.layout.link_index]), feeds
+
+
+def check_flows(network: Network, flows: Array, where: str) -> None:
+    """InputError when flows (n, links) are negative, not finite, or more leaves a unit than enters it."""
+    bad = ~np.isfinite(flows) | (flows < 0.0)
+    if np.any(bad):
+        row, k = np.argwhere(bad)[0]
+        link = network.links[k]
+        raise InputError(
+            Finding(
+                f"{where}: link {link.source} -> {link.target}", f"flow {flows[row, k]} m3/s", "0 or more"
+            )
+        )
+    names = {unit.name: i for i, unit in enumerate(network.units)}
+    surplus = np.zeros((len(flows), len(names)))
+    for k, link in enumerate(network.links):
+        surplus[:, names[link.target]] += flows[:, k]
+        if link.source in names:
+            surplus[:, names[link.source]] -= flows[:, k]
+    worst = surplus < -1e-9 * np.maximum(flows.max(axis=1, initial=0.0), 1e-30)[:, None]
+    if np.any(worst):
+        row, u = np.argwhere(worst)[0]
+        raise InputError(
+            Finding(
+                f"{where}: unit {network.units[u].name}",
+                f"{-surplus[row, u]:.4g} m3/s more leaves than enters",
+                "at most the flow that enters",
+            )
+        )
+
+
+def absolute_tolerances(network: Network, tolerance: Tolerance, scales: Array) -> Array:
+    """Absolute tolerance of every state, (size,); `scales` (nc,) mol/m3."""
+    largest = float(np.max(scales, initial=0.0))
+    # A component that is nowhere still needs a scale, and a trace of a trace none of its own.
+    floor = np.where(scales > 1e-12 * largest, scales, largest if largest > 0.0 else 1.0)
+    main = network.layout.main_component
+    values = np.ones(len(main))
+    values[main >= 0] = floor[main[main >= 0]]
+    return np.asarray(values * tolerance.relative * tolerance.absolute)

@@ -1,0 +1,252 @@
+"""Integration of a network through sections of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minifactory.errors import Finding, InputError, SolverError, did_you_mean
+from minifactory.twin.engine import step_control as control
+from minifactory.twin.engine.layout import Layout
+from minifactory.twin.engine.network import Network
+from minifactory.twin.engine.scratch import new_scratch, no_inputs, solver_error
+from minifactory.twin.engine.sections import Section, Tolerance, absolute_tolerances, section_arrays
+from minifactory.twin.engine.tables import AT_STATE, NODES, Array, Integers
+
+MASS_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True)
+class MassBalance:
+    """Amounts per component in mol, (nc,): entered, left, held at start and end; and how well they close.
+
+    `closure` is |entered - left - gained| relative to the largest of entered and held, at least a millionth
+    of that of the most abundant component.
+    """
+
+    entered: Array
+    left: Array
+    held_before: Array
+    held_after: Array
+
+    @property
+    def closure(self) -> Array:
+        """Relative closure per component, (nc,)."""
+        gap = np.abs(self.entered - self.left - (self.held_after - self.held_before))
+        size = np.maximum.reduce([self.entered, np.abs(self.held_before), np.abs(self.held_after)])
+        # What is not there at all is there to rounding of what is.
+        size = np.maximum(size, 1e-6 * size.max())
+        return np.asarray(gap / np.where(size > 0.0, size, 1.0))
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What an integration gives.
+
+    Attributes
+    ----------
+    times : ndarray (nt,)
+        s.
+    ports : tuple of str
+        Units whose outlets were asked for.
+    outlet : ndarray (nt, ports, nc)
+        Concentrations at the outlets, mol/m3.
+    passed : ndarray (nt, ports, nc)
+        Amount that has passed each outlet since the start, mol: the difference between two times is the
+        content of a pool, exact to the integration.
+    state : ndarray (size,)
+        End state, the start of a following integration.
+    balance : MassBalance
+    steps, rejected : int
+    """
+
+    times: Array
+    ports: tuple[str, ...]
+    outlet: Array
+    passed: Array
+    state: Array
+    balance: MassBalance
+    steps: int
+    rejected: int
+
+
+def port_states(network: Network, ports: Sequence[str]) -> Integers:
+    """Places in the state of the outlet concentrations of `ports`, then of the amounts that passed them."""
+    layout = network.layout
+    tb = layout.tables
+    unknown = [port for port in ports if port not in layout.unit_index]
+    if unknown:
+        raise InputError(
+            [Finding("ports", f'no unit "{p}"', "", did_you_mean(p, layout.unit_index)) for p in unknown]
+        )
+    nc = tb.components
+    units = [layout.unit_index[port] for port in ports]
+    outlets = [int(tb.unit[u, AT_STATE] + (tb.unit[u, NODES] - 1) * nc) for u in units]
+    passed = [tb.integrals + u * nc for u in units]
+    return np.array([at + k for at in outlets + passed for k in range(nc)], dtype=np.int64)
+
+
+def without_integrals(layout: Layout, state: Array) -> Array:
+    """A copy of `state` with its integrals at zero."""
+    copy = np.array(state, dtype=float)
+    copy[layout.tables.integrals :] = 0.0
+    return copy
+
+
+def balance_of(layout: Layout, before: Array, after: Array) -> MassBalance:
+    """Mass balance between two states, the integrals of `before` being zero."""
+    nc = layout.tables.components
+    at = layout.tables.integrals + layout.tables.units * nc
+    return MassBalance(
+        after[at + nc : at + 2 * nc].copy(),
+        after[at : at + nc].copy(),
+        layout.amounts(before),
+        layout.amounts(after),
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A checked integration, ready to run."""
+
+    network: Network
+    times: Array
+    flows: Array
+    inlets: Array
+    before: Array
+    absolute: Array
+    relative: float
+    max_steps: int
+    output_times: Array
+    ports: tuple[str, ...]
+
+
+def prepare(
+    network: Network,
+    state: Array,
+    sections: Sequence[Section],
+    output_times: Array,
+    ports: Sequence[str],
+    tolerance: Tolerance,
+) -> Task:
+    """The checked arrays of an integration; arguments as :func:`integrate`."""
+    times, flows, inlets = section_arrays(network, sections)
+    before = _checked_state(network.layout, state)
+    absolute = absolute_tolerances(network, tolerance, _scales(network, tolerance, inlets, before))
+    return Task(
+        network, times, flows, inlets, before, absolute, tolerance.relative, tolerance.max_steps,
+        _checked_times(output_times, times), tuple(ports),
+    )  # fmt: skip
+
+
+def run(
+    task: Task, plan: Array | None = None, forced: bool = False, cancel: Integers | None = None
+) -> Solution:
+    """The solution of `task`; `plan`, `forced` and `cancel` as in :func:`step_control.run_sections`."""
+    layout = task.network.layout
+    states = port_states(task.network, task.ports)
+    out = np.zeros((len(task.output_times), len(states)))
+    counts, start = np.zeros(4, dtype=np.int64), float(task.times[0, 0])
+    y = task.before.copy()
+    clock, new = np.array([start, start, start, start, np.inf]), y.copy()
+    inputs = no_inputs(task.flows.shape[2], *task.inlets.shape[2:])
+    scratch = new_scratch(layout, task.flows.shape[2], task.inlets.shape[2])
+    status = control.run_sections(
+        layout.tables, inputs, task.times, task.flows, task.inlets, y, new, np.zeros((2, len(y))),
+        task.absolute, task.relative, scratch, task.output_times, states, out, clock, counts, task.max_steps,
+        np.zeros(1, dtype=np.int64) if cancel is None else cancel, False,
+        np.zeros(0) if plan is None else plan, forced,
+    )  # fmt: skip
+    if status != control.DONE:
+        raise solver_error(layout, status, counts, clock)
+    y = new if clock[control.UNTIL] > clock[control.FROM] else y
+    balance = balance_of(layout, task.before, y)
+    check_balance(task.network, balance)
+    shaped = out.reshape(len(out), 2, len(task.ports), layout.tables.components)
+    return Solution(
+        task.output_times, task.ports, shaped[:, 0], shaped[:, 1], y, balance,
+        int(counts[control.ACCEPTED]), int(counts[control.REJECTED]),
+    )  # fmt: skip
+
+
+def integrate(
+    network: Network,
+    state: Array,
+    sections: Sequence[Section],
+    output_times: Array,
+    ports: Sequence[str],
+    tolerance: Tolerance | None = None,
+) -> Solution:
+    """Outlet concentrations of `ports` at `output_times` while `sections` drive the network from `state`.
+
+    Parameters
+    ----------
+    network : Network
+    state : ndarray (size,)
+        From ``network.initial_state`` or the end of an earlier integration; not changed.
+    sections : sequence of Section
+        Contiguous in time; values may jump from one to the next.
+    output_times : ndarray (nt,)
+        Ascending, s, within the sections.
+    ports : sequence of str
+        Names of units.
+    tolerance : Tolerance, optional
+
+    Raises
+    ------
+    InputError
+        Sections, times or names that do not fit.
+    SolverError
+        The integration cannot go on (names place, time and cause), or a mass balance does not close to 1e-8.
+    """
+    return run(prepare(network, state, sections, output_times, ports, tolerance or Tolerance()))
+
+
+def check_balance(network: Network, balance: MassBalance) -> None:
+    """SolverError when a component does not close to 1e-8."""
+    closure = balance.closure
+    if not np.all(closure <= MASS_TOLERANCE):
+        k = int(np.argmax(np.where(np.isfinite(closure), closure, np.inf)))
+        raise SolverError(
+            Finding(
+                f"mass balance of {network.components[k]}",
+                f"closes to {closure[k]:.2e}",
+                f"{MASS_TOLERANCE:.0e}",
+                "Report this case: the result is not to be trusted.",
+            )
+        )
+
+
+def _scales(network: Network, tolerance: Tolerance, inlets: Array, state: Array) -> Array:
+    if tolerance.scales is not None:
+        return np.asarray(tolerance.scales, dtype=float)
+    scales = np.abs(inlets).max(axis=(0, 1, 2), initial=0.0)
+    for u in range(network.layout.tables.units):
+        scales = np.maximum(scales, np.abs(network.layout.liquid(state, u)).max(axis=0))
+    return np.asarray(scales)
+
+
+def _checked_state(layout: Layout, state: Array) -> Array:
+    if np.shape(state) != (layout.tables.size,) or not np.all(np.isfinite(state)):
+        raise InputError(
+            Finding(
+                "state", f"shape {np.shape(state)}", f"{layout.tables.size} finite values of this network"
+            )
+        )
+    return without_integrals(layout, state)
+
+
+def _checked_times(output_times: Array, times: Array) -> Array:
+    wanted = np.atleast_1d(np.asarray(output_times, dtype=float))
+    slack = 1e-9 * max(1.0, abs(float(times[-1, 1])))
+    if np.any(np.diff(wanted) < 0.0) or (
+        len(wanted) and not (wanted[0] >= times[0, 0] - slack and wanted[-1] <= times[-1, 1] + slack)
+    ):
+        raise InputError(
+            Finding(
+                "output_times", "not ascending or outside the sections", f"{times[0, 0]} to {times[-1, 1]} s"
+            )
+        )
+    return np.asarray(np.clip(wanted, times[0, 0], times[-1, 1]))

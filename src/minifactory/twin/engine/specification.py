@@ -1,0 +1,139 @@
+"""What a network is made of: units, inlets and links. Frozen, SI, by name.
+
+All units hold a constant liquid volume; what flows in flows out. The outlet of a unit is its last node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from minifactory.twin.binding import BindingModel, NoBinding
+
+
+class BedModel(Enum):
+    """How much of the particle a bed resolves."""
+
+    LRM = "lumped rate model without pores"
+    LRMP = "lumped rate model with pores"
+    GRM = "general rate model"
+
+
+@dataclass(frozen=True)
+class Inlet:
+    """A boundary of the network whose concentrations are given in time: a vessel, a valve."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class StirredTank:
+    """An ideally mixed volume (m3): a mixer, a detector cell, a hold-up."""
+
+    name: str
+    volume: float
+
+
+@dataclass(frozen=True)
+class Tube:
+    """A tube: `stages` stirred cells in a row, or dispersed plug flow when a length and dispersion are given.
+
+    Parameters
+    ----------
+    name : str
+    volume : float
+        m3.
+    stages : int, optional
+        Number of equal stirred cells; their residence time has the variance t2 / stages.
+    peclet : float, optional
+        u L / D; the number of cells is then the one with the same variance (about Pe / 2).
+    length, dispersion : float, optional
+        m and m2/s: convection and dispersion between closed ends, whatever the flow.
+    elements, degree : int
+        Mesh of the dispersed tube.
+    max_stages : int
+        Bound on cells from `peclet`; sharper tubes are then computed a little too dispersed.
+    """
+
+    name: str
+    volume: float
+    stages: int | None = None
+    peclet: float | None = None
+    length: float | None = None
+    dispersion: float | None = None
+    elements: int = 6
+    degree: int = 3
+    max_stages: int = 60
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A packed bed.
+
+    Film coefficient, accessibility, axial dispersion and diffusion are one number for all components, or a
+    number by component name (every component named).
+
+    Parameters
+    ----------
+    name : str
+    length, area : float
+        Bed height in m and cross-section in m2.
+    model : BedModel
+        LRM: no film, no pores: `interstitial_porosity` is the total porosity. LRMP, GRM: see Parameters
+        below.
+    interstitial_porosity, particle_porosity : float
+        Volume between the particles per bed volume; pore volume per particle volume.
+    particle_radius : float
+        m.
+    film_coefficient : float or Mapping
+        m/s (LRMP: may lump pore diffusion).
+    axial_dispersion : float or Mapping
+        m2/s, at any flow.
+    dispersivity : float or Mapping
+        m; adds dispersivity times interstitial velocity to the dispersion.
+    accessibility : float or Mapping
+        Accessible part of the pore volume, 0 < a <= 1.
+    pore_diffusion, surface_diffusion : float or Mapping
+        m2/s (GRM).
+    binding : BindingModel
+        Capacities per volume of solid (particle volume less pores; LRM: bed volume less liquid).
+    elements, degree : int
+        Axial mesh: elements * (degree + 1) nodes.
+    radial_nodes : int
+        Nodes in the particle (GRM).
+    """
+
+    name: str
+    length: float
+    area: float
+    interstitial_porosity: float
+    model: BedModel = BedModel.LRMP
+    particle_porosity: float = 0.0
+    particle_radius: float = 0.0
+    film_coefficient: float | Mapping[str, float] = 0.0
+    axial_dispersion: float | Mapping[str, float] = 0.0
+    dispersivity: float | Mapping[str, float] = 0.0
+    accessibility: float | Mapping[str, float] = 1.0
+    pore_diffusion: float | Mapping[str, float] = 0.0
+    surface_diffusion: float | Mapping[str, float] = 0.0
+    binding: BindingModel = field(default_factory=NoBinding)
+    elements: int = 6
+    degree: int = 5
+    radial_nodes: int = 4
+
+    @property
+    def volume(self) -> float:
+        """Volume of the packed bed (CV) in m3."""
+        return self.length * self.area
+
+
+NetworkUnit = StirredTank | Tube | Bed
+
+
+@dataclass(frozen=True)
+class Link:
+    """A connection from an inlet or a unit's outlet to a unit's inlet; its flow (m3/s) is given in time."""
+
+    source: str
+    target: str

@@ -1,0 +1,77 @@
+"""The flat arrays that the kernels read, and the layout of the state vector.
+
+State: for every unit, in order of flow, liquid c[node, component]; particle liquid p[node, radius,
+component]; bound states q[node, radius, bound]. Then three integrals in mol: what passed each unit's outlet
+[unit, component], what left the network [component], what entered it [component].
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Values of the column KIND.
+CELLS, LRM, PORES = 0, 1, 2
+
+# Columns of `unit`: what it is; nodes along the unit and in the particle; numbers of bound states and of
+# components that the binding couples; whether all components disperse alike; node bandwidths of the axial
+# operators ...
+KIND, NODES, RADIAL, BOUND, COUPLED, SHARED, LOWER, UPPER = range(8)
+# ... where its operators, state, law (address), parameters, links in and links out start (these up to the
+# next unit's) ...
+AT_OPERATORS, AT_STATE, LAW, LAW_AT, LINK_FIRST, OUT_FIRST = range(8, 14)
+# ... and where it keeps its factors in the work array.
+W_FREE, W_BULK, W_INVERSE, W_GAIN, W_SWAP, W_PARTICLE, W_FILM = range(14, 21)
+W_FREE_PARTICLE, W_JC, W_JQ, COLUMNS = range(21, 25)
+
+# Columns of `by_unit`: liquid volume between the particles (LRM: all liquid) in m3; (1 - eps) / eps of the
+# bed; solid per particle volume (LRM: per liquid volume).
+VOLUME, PHASE, SOLID = range(3)
+
+# Columns of `by_component`: axial dispersion / length2 in 1/s and the part that grows with flow in 1/m3; 3
+# k_f / R in 1/s; accessible pore volume per particle volume; pore * D_p / R2 and solid * D_s / R2 in 1/s.
+DISPERSION, DISPERSIVITY, FILM, PORE, DIFFUSION, SURFACE = range(6)
+
+
+class Tables(NamedTuple):
+    """Everything the kernels need to know; u unit, k link, c component, b bound state."""
+
+    size: int  # of the state vector
+    components: int
+    units: int
+    unit: Integers  # [u + 1, COLUMNS]; the last row only ends what starts
+    by_unit: Array  # [u, 3]
+    by_component: Array  # [u, 6, c]
+    order: Integers  # [u, c] coupled components first, then the free ones
+    owner: Integers  # [u, b] place in `order` of the component that a state binds; -1 if another state has it
+    state_of: Integers  # [u, c] by place in `order`: the state that owns it, or -1
+    stoichiometry: Array  # [u, c, b]
+    kinetic: Array  # [u, b] 1 kinetic, 0 rapid equilibrium
+    link_source: Integers  # [k] unit, or -1 - inlet; links sorted by target
+    out_links: Integers  # links by source unit
+    group: Integers  # [state] which norm a state counts in; -1: none
+    group_size: Array
+    operators: Array  # per unit: convection band, dispersion band, inlet, weight, stiffness, radial weight
+    law_parameters: Array
+
+    def column(self, which: int) -> Integers:
+        """A column of `unit` for all units, (units,)."""
+        return self.unit[:-1, which]
+
+    @property
+    def integrals(self) -> int:
+        """Where the integrals start in the state."""
+        return int(self.unit[-1, AT_STATE])
+
+
+class Sizes(NamedTuple):
+    """Lengths of the arrays that a run needs beside the state."""
+
+    work: int
+    pivots: int
+    groups: int
