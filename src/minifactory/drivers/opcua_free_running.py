@@ -1,0 +1,193 @@
+"""A skid over OPC UA that runs by itself: polled by a thread of its own, never blocking the scan.
+
+The thread reads the image at a fixed period and keeps the newest. When the server falls silent, the readings'
+time stands still, which is how the controller sees it; the thread reconnects with growing pauses and looks
+all tags up again, since a restarted server may have given them other node ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+
+from minifactory.errors import EquipmentError, Finding
+from minifactory.opcua.client import SkidClient, connect
+from minifactory.opcua.session import Target
+from minifactory.opcua.tag_map import TagMap
+from minifactory.signals import Reading, TagTable
+
+_log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # s between attempts to reconnect
+POLITE = 1.0  # s beyond the link's time-out that a hand-over between the threads may take
+
+
+class FreeRunningBackend:
+    """A :class:`~minifactory.signals.SignalBackend` for equipment that keeps its own time.
+
+    Readings are stamped in link time (monotonic, s): the instant of the request less the age that the
+    server's time stamps tell.
+
+    Parameters
+    ----------
+    target : Target
+        The server; its time-out bounds every call.
+    table : TagTable
+        What must be there.
+    tag_map : TagMap, optional
+        Where it is.
+    period : float
+        Time between two reads, s.
+
+    Raises
+    ------
+    EquipmentError
+        The first connection failed; later ones are tried again and again.
+    """
+
+    def __init__(
+        self, target: Target, table: TagTable, tag_map: TagMap | None = None, period: float = 0.1
+    ) -> None:
+        self.table = table
+        self._target = target
+        self._tag_map = tag_map
+        self._period = period
+        self._image: Mapping[str, Reading] = {}
+        self._fault: EquipmentError | None = None
+        self._client: SkidClient | None = None
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._first: Future[None] = Future()
+        self._thread = threading.Thread(target=self._live, name=f"opcua {target.url}", daemon=True)
+        self._thread.start()
+        try:
+            self._first.result()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def connected(self) -> bool:
+        """Whether the link stands, as far as is known."""
+        return self._client is not None
+
+    @property
+    def fault(self) -> EquipmentError | None:
+        """Why the link is down; None while it stands."""
+        return self._fault
+
+    def read(self) -> Mapping[str, Reading]:
+        """The newest image, values in SI units; never waits."""
+        return self._image
+
+    def write(self, values: Mapping[str, float]) -> None:
+        """Send set-points (SI units) in one request.
+
+        Raises
+        ------
+        InstructionRefused
+            When the skid refuses a value; none is taken over.
+        EquipmentError
+            When the link is down, within the link's time-out.
+        """
+        self._hand_over(lambda client: client.write(values))
+
+    def call(self, instruction: str, arguments: Mapping[str, float], number: int, owner: str) -> None:
+        """Issue an instruction (SI units); errors as for :meth:`write`."""
+        self._hand_over(lambda client: client.call(instruction, arguments, number, owner))
+
+    def advance(self, process_time: float) -> None:
+        """Nothing: the equipment's process time runs by itself."""
+
+    def now(self) -> float:
+        """Link time in s."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """End the session and the thread; idempotent."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    def _hand_over(self, work: Callable[[SkidClient], Awaitable[None]]) -> None:
+        client = self._client
+        if client is None or not self._thread.is_alive():
+            closed = Finding(f"driver {self._target.url}", "the connection is closed")
+            raise EquipmentError(closed if self._fault is None else self._fault.findings)
+        done: Future[None] = asyncio.run_coroutine_threadsafe(_as_coroutine(work(client)), self._loop)
+        try:
+            done.result(self._target.timeout + POLITE)
+        except TimeoutError:
+            done.cancel()
+            raise EquipmentError(
+                Finding(f"driver {self._target.url}", f"no answer within {self._target.timeout:g} s")
+            ) from None
+
+    def _live(self) -> None:
+        try:
+            self._loop.run_until_complete(self._keep_connected())
+        finally:
+            self._client = None
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+    async def _keep_connected(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stop.is_set():
+            client = None
+            try:
+                client = await connect(self._target, self.table, self._tag_map)
+                await self._poll(client)
+                pause = FIRST_PAUSE
+                await client.close()
+            except Exception as fault:
+                self._client, self._fault = None, self._as_fault(fault)
+                if client is not None:
+                    await client.abort()
+                    pause = FIRST_PAUSE
+                if not self._first.done():
+                    self._first.set_exception(self._fault)
+                    return
+                await self._pause(pause)
+                pause = min(2.0 * pause, LONGEST_PAUSE)
+            except BaseException as fault:
+                if client is not None:
+                    await client.abort()
+                if not self._first.done():
+                    self._first.set_exception(fault)
+                raise
+
+    def _as_fault(self, fault: Exception) -> EquipmentError:
+        """The fault as one of the equipment; what nobody foresaw must not end the polling either."""
+        if isinstance(fault, EquipmentError):
+            return fault
+        _log.exception("link to %s failed", self._target.url)
+        found = f"the link failed ({type(fault).__name__}: {fault})"
+        return EquipmentError(Finding(f"driver {self._target.url}", found))
+
+    async def _poll(self, client: SkidClient) -> None:
+        due = self._loop.time()
+        while not self._stop.is_set():
+            self._image = await client.read(time.monotonic())
+            self._client, self._fault = client, None
+            if not self._first.done():
+                self._first.set_result(None)
+            due = max(due + self._period, self._loop.time() - self._period)
+            await self._pause(due - self._loop.time())
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than until close."""
+        if seconds > 0.0:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stop.wait()
+            except TimeoutError:
+                return
+
+
+async def _as_coroutine(work: Awaitable[None]) -> None:
+    await work

@@ -1,0 +1,112 @@
+"""A file that keeps entries while the database cannot take them.
+
+Each record is framed by its length and CRC-32 and synced to disk before it counts as kept. A record that a
+crash tore is recognised and left out; nothing before it is lost. The store remembers in the same
+transaction that takes records in how far it has come, so that a crash between the two repeats nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from minifactory.historian.entries import Entry
+
+_FRAME = struct.Struct("<II")
+SUFFIX = ".spool"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An entry and the position in the file behind it."""
+
+    entry: Entry
+    end: int
+
+
+class Spool:
+    """One spool file in `folder`; made at the first entry, of at most `limit` bytes.
+
+    All methods raise OSError when the disk fails; a failed :meth:`keep` leaves the file as it was before.
+    """
+
+    def __init__(self, folder: Path, limit: int, path: Path | None = None) -> None:
+        self.path = path if path is not None else folder / f"{uuid.uuid4().hex}{SUFFIX}"
+        self.limit = limit
+        self.entries = 0
+        self._size = self.path.stat().st_size if self.path.exists() else 0
+
+    @property
+    def name(self) -> str:
+        """The name under which the store remembers how far it was taken in."""
+        return self.path.stem
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self._size
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """Write `entries` at the end and sync; OSError when the disk or the limit is full."""
+        frames = b"".join(_frame(entry) for entry in entries)
+        if self._size + len(frames) > self.limit:
+            raise OSError(f"the spool {self.path} has reached its limit of {self.limit / 1e6:g} MB")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab") as file:
+            try:
+                file.truncate(self._size)
+                file.write(frames)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(self._size)
+                raise
+        self._size += len(frames)
+        self.entries += len(entries)
+
+    def read(self, start: int = 0) -> Iterator[Kept]:
+        """The entries from position `start` on, up to the end or the first torn record."""
+        if not self.path.exists():
+            return
+        with open(self.path, "rb") as file:
+            file.seek(start)
+            place = start
+            while len(head := file.read(_FRAME.size)) == _FRAME.size:
+                length, check = _FRAME.unpack(head)
+                payload = file.read(length) if length <= self.limit else b""
+                if len(payload) < length or zlib.crc32(payload) != check:
+                    return
+                place += _FRAME.size + length
+                yield Kept(_parse(payload), place)
+
+    def remove(self) -> None:
+        """Delete the file; idempotent."""
+        self.path.unlink(missing_ok=True)
+        self._size = self.entries = 0
+
+
+def left_over(folder: Path, limit: int) -> tuple[Spool, ...]:
+    """The spools that an earlier process left in `folder`, the oldest first."""
+    if not folder.is_dir():
+        return ()
+    paths = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return tuple(Spool(folder, limit, path) for path in paths)
+
+
+def _frame(entry: Entry) -> bytes:
+    head = json.dumps([entry.run, entry.kind, entry.time, entry.wall, entry.body, entry.blob is not None])
+    text = head.encode()
+    payload = len(text).to_bytes(4, "little") + text + (entry.blob or b"")
+    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def _parse(payload: bytes) -> Entry:
+    length = int.from_bytes(payload[:4], "little")
+    run, kind, time, wall, body, has_blob = json.loads(payload[4 : 4 + length])
+    return Entry(run, kind, time, wall, body, payload[4 + length :] if has_blob else None)

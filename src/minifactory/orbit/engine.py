@@ -1,0 +1,434 @@
+"""The engine: one phase-locked scan that reads, judges, decides and writes, in this order and in one thread.
+
+Scan: read image -> quality -> estimators -> interlocks -> conditions -> state table -> write image ->
+publish. Interlocks act with no recipe running. Everything that happens at one breakpoint goes out in one
+write. What the single steps are lives in the files beside this one; here is only their order and what they
+say to each other.
+"""
+
+from __future__ import annotations
+
+import time as computing
+from collections.abc import Mapping, Sequence
+
+from minifactory.clock import Clock
+from minifactory.errors import EquipmentError, Finding, InputError
+from minifactory.orbit.alarms import Alarms
+from minifactory.orbit.bottles import BottleGuard
+from minifactory.orbit.checkpoint import Checkpoint
+from minifactory.orbit.conduct import INTERLOCK, INTERLOCK_PAUSE, Conduct
+from minifactory.orbit.current import Current, check_against
+from minifactory.orbit.desk import Reply
+from minifactory.orbit.dispatch import Dispatch
+from minifactory.orbit.guards import AgeGuard, EquipmentGuard, LinkGuard, interlock_demands
+from minifactory.orbit.image import Image
+from minifactory.orbit.instructions import Instructions
+from minifactory.orbit.intake import Intake
+from minifactory.orbit.interlocks import Demand, Interlocks
+from minifactory.orbit.journal import Journal
+from minifactory.orbit.levels import Level, Levels
+from minifactory.orbit.log import Log
+from minifactory.orbit.outputs import Outputs
+from minifactory.orbit.patience import PatientBackend
+from minifactory.orbit.policy import Policy, Reaction
+from minifactory.orbit.predictor import Predictor
+from minifactory.orbit.publish import Publisher
+from minifactory.orbit.readiness import Readiness
+from minifactory.orbit.recorder import Recorder
+from minifactory.orbit.requests import Requests
+from minifactory.orbit.restart import OnRestart, compare, may_recover
+from minifactory.orbit.sequencer import Sequencer
+from minifactory.orbit.states import ENDED, METHOD_RUNS, Command, State
+from minifactory.orbit.status import Status, snapshot
+from minifactory.orbit.timing import Grid, Now
+from minifactory.orbit.words import Words
+from minifactory.recipe.bound import BoundAction, BoundInterlock, BoundRecipe
+from minifactory.recipe.conditions import Sample
+from minifactory.recipe.procedure import Procedure
+from minifactory.records.documents import Priority, Subscriber
+from minifactory.signals import SignalBackend
+
+_FLOWING = frozenset({State.RUNNING, State.PAUSING, State.PAUSED, State.RESUMING})
+"""States in which what is pumped belongs to the phase (in Held it is extra)."""
+
+
+class Engine:
+    """The controller of one skid.
+
+    Parameters
+    ----------
+    backend : SignalBackend
+        The equipment, real or not.
+    clock : Clock
+        Time; in lock-step a virtual clock that only this engine moves.
+    policy : Policy
+        Declared behaviour.
+    interlocks : sequence of BoundInterlock
+        In force at all times; those of a loaded recipe come on top.
+    safe : BoundAction
+        Safe state while no recipe is loaded.
+    predictor : Predictor or None
+        Model for the dry run before a start.
+    journal : Journal or None
+        Where the position of the run is kept for a restart; None: nowhere.
+
+    Attributes
+    ----------
+    status : Status
+        Snapshot of the last scan; replaced as a whole, safe to read in any thread.
+    policy : Policy
+        As declared.
+    """
+
+    def __init__(
+        self,
+        backend: SignalBackend,
+        clock: Clock,
+        policy: Policy | None = None,
+        *,
+        interlocks: Sequence[BoundInterlock] = (),
+        safe: BoundAction | None = None,
+        predictor: Predictor | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.policy = policy = policy or Policy()
+        if not policy.lock_step:
+            backend = PatientBackend(backend, policy.patience)
+        self._backend, self._clock, self._predictor = backend, clock, predictor
+        self._table = table = backend.table
+        self._words = words = Words.of(table)
+        self._standing = tuple(interlocks)
+        self._now = now = Now(clock.now(), clock.link_time())
+        self._grid = Grid(clock, policy.scan)
+        self._image = image = Image(table, float("inf") if policy.lock_step else policy.stale_after)
+        self._outputs = outputs = Outputs(table, words, policy)
+        self._log = Log(journal, policy)
+        self._instructions = calls = Instructions(table, words, policy, table.skid, self._log.permits)
+        self._conduct = Conduct(table, words, policy, image, outputs, calls, safe or BoundAction())
+        self._link = link = LinkGuard(policy)
+        self._age = AgeGuard(policy, image)
+        self._equipment = EquipmentGuard(table, words, image)
+        self._bottles = BottleGuard(policy)
+        self._publisher = Publisher()
+        self._recorder = recorder = Recorder(self._publisher, clock, table)
+        self._alarms = alarms = Alarms(lambda change: recorder.alarm(now.process, change))
+        self._intake = Intake(backend, words, policy, image, outputs, link)
+        self._dispatch = Dispatch(backend, policy, outputs, calls, link, alarms, recorder)
+        self._sequencer = Sequencer(
+            table.skid,
+            words,
+            policy,
+            now,
+            self._grid,
+            image,
+            outputs,
+            calls,
+            self._conduct,
+            self._equipment,
+            link,
+            alarms,
+            recorder,
+        )
+        self._interlocks = Interlocks(self._standing, policy)
+        self._ready = ready = Readiness(table.skid, words, image, link, self._equipment, self._sequencer)
+        self._requests = Requests(
+            table,
+            now,
+            self._sequencer,
+            self._conduct,
+            alarms,
+            recorder,
+            ready,
+            clock.link_time,
+            policy.settle,
+        )
+        ready.always = self._interlocks.needs()
+        self._sample = Sample(time=now.process, values=image.values)
+        self._flow = 0.0
+        self._washing = False
+        self._scan_time = 0.0
+        self._link_was_down = False
+        self.status = self._snapshot()
+
+    # What others ask for (any thread); each is decided in the next scan and left in the record
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Send all documents from now on to `subscriber`; call before the scan runs."""
+        self._publisher.subscribe(subscriber)
+
+    def command(self, command: str | Command, actor: str = "operator") -> Reply:
+        """Ask for an ISA-88 command such as ``"hold"``; safe in every thread and in a signal handler.
+
+        Raises
+        ------
+        InputError
+            When there is no command of that name.
+        """
+        return self._requests.command(command, actor)
+
+    def acknowledge(self, alarm: str, actor: str, note: str = "") -> Reply:
+        """Ask to acknowledge `alarm`."""
+        return self._requests.acknowledge(alarm, actor, note)
+
+    def shelve(self, alarm: str, duration: float, actor: str, note: str = "") -> Reply:
+        """Ask to hide `alarm` for `duration` s of process time."""
+        return self._requests.shelve(alarm, duration, actor, note)
+
+    def set_points(self, values: Mapping[str, float], actor: str) -> Reply:
+        """Ask for set-points (SI) by hand; the recipe may change them again at its next breakpoint."""
+        return self._requests.set_points(values, actor)
+
+    def instruct(self, instruction: str, arguments: Mapping[str, float], actor: str) -> Reply:
+        """Ask for a one-shot instruction of the equipment (arguments in SI) by hand."""
+        return self._requests.instruct(instruction, arguments, actor)
+
+    def tell_level(self, vessel: str, volume: float, actor: str) -> Reply:
+        """Tell that `vessel` holds `volume` (m3) now: it was filled, emptied or changed."""
+        return self._requests.tell_level(vessel, volume, actor)
+
+    def skip(self, actor: str) -> Reply:
+        """Ask to end the phase that runs and go on with the next."""
+        return self._requests.skip(actor)
+
+    @property
+    def state(self) -> State:
+        """ISA-88 state."""
+        return self._sequencer.state
+
+    @property
+    def reason(self) -> str:
+        """Why the controller is in its state."""
+        return self._sequencer.reason
+
+    def levels(self) -> tuple[Level, ...]:
+        """What is known of every vessel of the loaded run."""
+        current = self._sequencer.current
+        return () if current is None else current.levels.all()
+
+    # Loading and running (the thread of the scan)
+
+    def load(
+        self,
+        bound: BoundRecipe,
+        identifier: str,
+        *,
+        origin: str = "skid",
+        provenance: Mapping[str, str] | None = None,
+        levels: Levels | None = None,
+    ) -> None:
+        """Make `bound` the recipe that ``start`` will run under the name `identifier`.
+
+        Raises
+        ------
+        InputError
+            When a run is under way, the equipment lacks something that the recipe names, or the dry run
+            finds a fault.
+        """
+        if self.state is not State.IDLE:
+            found = f'"load" refused in state {self.state.value}'
+            raise InputError(Finding(f"orbit {self._table.skid}", found, remedy="Reset an ended run first."))
+        check_against(bound, self._table, self._words.flow)
+        forecast = None if self._predictor is None else self._predictor.dry_run(bound)
+        faults = [] if forecast is None else [item for item in forecast.findings if item.severity == "error"]
+        if faults:
+            raise InputError(faults)
+        procedure, known = Procedure(bound), dict(provenance or {})
+        self._sequencer.current = Current(
+            identifier, bound, procedure, levels or Levels(), origin, known, forecast
+        )
+        self._use(bound)
+
+    def recover(
+        self, bound: BoundRecipe, saved: Checkpoint, on_restart: OnRestart, *, levels: Levels | None = None
+    ) -> Reply:
+        """Take up the run that a controller which died left in its journal, when the equipment can be read.
+
+        Raises
+        ------
+        InputError
+            When this controller has been used already, the run had ended, or `bound` is another recipe.
+        """
+        may_recover(saved, bound, self._table.skid, self.state)
+        check_against(bound, self._table, self._words.flow)
+        current = Current(
+            saved.run, bound, Procedure(bound), levels or Levels(), saved.origin, saved.provenance
+        )
+        self._use(bound)
+
+        def act() -> str:
+            if self._image.lost:
+                found = f"recover: {self._link.message}"
+                raise InputError(Finding(f"orbit {self._table.skid}", found, remedy="Restore the link."))
+            seen = compare(saved, self._image, self._words, self._clock.wall())
+            return self._sequencer.restore(saved, seen, on_restart, current)
+
+        # What was called just before the end may not be shown as accepted yet.
+        return self._requests.internal("recover", act, self.policy.resolve_after if saved.open else 0.0)
+
+    def _use(self, bound: BoundRecipe) -> None:
+        self._conduct.safe = bound.safe
+        self._interlocks = Interlocks((*self._standing, *bound.interlocks), self.policy)
+        self._ready.always = self._interlocks.needs()
+        self._ready.aliases = dict(bound.aliases)
+        self._image.use_aliases(bound.aliases)
+
+    def run(self, process_time: float = float("inf")) -> Status:
+        """Scan until the run has ended or process time has reached `process_time` (s); the last status.
+
+        A run ends in Complete, Stopped or Aborted; the state is still Idle when its start was refused.
+        """
+        while True:
+            self.scan()
+            if self.state in ENDED or self._now.process >= process_time:
+                return self.status
+            if self.state is State.IDLE and not self._requests.waiting:
+                return self.status
+
+    def leave(self) -> None:
+        """Take leave of the equipment: it need not watch this controller's heartbeat any longer."""
+        if self._words.heartbeat is not None and not self.policy.lock_step and self._link.healthy:
+            try:
+                self._backend.write({self._words.heartbeat: 0.0})
+            except EquipmentError:
+                return  # then it goes into its own safe state, which is what it is for
+
+    def scan(self) -> Status:
+        """One scan, when it is due.
+
+        Whatever goes wrong in the controller itself, the equipment is told to take the safe state and the
+        record is closed before the exception goes on.
+        """
+        now = self._now
+        due = self._grid.wait()
+        now.process = due if self.policy.lock_step else self._clock.now()
+        now.link = self._clock.link_time()
+        begun = computing.perf_counter()
+        try:
+            self._step(now.process, now.link)
+        except Exception as fault:
+            self._break_down(fault)
+            raise
+        self._scan_time = computing.perf_counter() - begun
+        self.status = self._snapshot()
+        return self.status
+
+    def _step(self, process: float, link: float) -> None:
+        self._intake.read(process, link)
+        self._estimate(process)
+        demands = self._dispatch.verify(self._image, process, link)
+        self._washing = self._instructions.blocking
+        self._guard(demands)
+        self._requests.answer()
+        self._sequencer.follow(self._sample, self._washing)
+        self._sequencer.pass_on()
+        self._intake.beat(link)
+        self._log.keep(self._sequencer, self._clock.wall(), self._washing, self._instructions.number)
+        written, refused = self._dispatch.send(process, link)
+        for demand in refused:
+            self._sequencer.react(demand)
+        self._washing = self._instructions.blocking
+        self._publish(written)
+
+    def _break_down(self, fault: Exception) -> None:
+        reason = f"the controller failed: {type(fault).__name__}: {fault}"
+        self._alarms.set("Controller", Priority.CRITICAL, reason, self._time)
+        self._sequencer.react(Demand("Controller", Reaction.ABORT, reason, True))
+        self._dispatch.send(self._now.process, self._now.link)
+        if self.state is State.ABORTING:
+            self._sequencer.go(Command.DONE, reason, "engine")
+        self.status = self._snapshot()
+
+    # Steps of the scan
+
+    def _estimate(self, process: float) -> None:
+        elapsed, self._sample.time = process - self._sample.time, process
+        words, image, state = self._words, self._image, self.state
+        flow = image.values.get(words.flow) if words.flow else None
+        before, self._flow = self._flow, self._flow if flow is None else flow
+        volume = 0.5 * (before + self._flow) * elapsed
+        current = self._sequencer.current
+        if current is None:
+            return
+        mixed = image.last(words.composition) if words.composition else None
+        delivery = current.levels.elapse(process, volume, self._flow, mixed or 0.0, image)
+        if not current.under_way:
+            return
+        self._recorder.collected(process, delivery)
+        procedure = current.procedure
+        if not self._washing:
+            mine = volume if state in _FLOWING else 0.0
+            procedure.phase_volume += mine
+            self._conduct.gradient.elapse(mine)
+            if state in METHOD_RUNS:
+                procedure.phase_time += elapsed
+        sample = self._sample
+        sample.phase_time, sample.phase_volume = procedure.phase_time, procedure.phase_volume
+        sample.phase_cv = procedure.phase_cv
+
+    def _guard(self, demands: list[Demand]) -> None:
+        time, link, alarms = self._time, self._now.link, self._alarms
+        lost = self._link.look(link, time, alarms)
+        if lost is not None:
+            self._link_was_down = True
+            if self._sequencer.under_way:
+                demands.append(lost)
+        elif self._link_was_down and self._link.healthy:
+            self._link_was_down = False
+            self._outputs.reassert()
+        if lost is None and not self._age.quiet:
+            demands += self._age.look(self._ready.needs(), link, time, alarms)
+        equipment = self._equipment.look(time, alarms)
+        if equipment is not None:
+            demands.append(equipment)
+        demands += interlock_demands(self._interlocks, self._sample, time, alarms)
+        current = self._sequencer.current
+        if current is not None:
+            left = current.procedure.planned_left
+            demands += self._bottles.look(current.levels, self._image, time, alarms, left)
+        factor = self._interlocks.factor
+        if factor != self._outputs.factors.get(INTERLOCK, 1.0):
+            self._outputs.reduce(INTERLOCK, factor if factor < 1.0 else None)
+        self._ready.demands = demands
+        if demands:
+            demands.sort(key=lambda demand: -demand.reaction.rank)
+            for demand in demands:
+                self._sequencer.react(demand)
+        elif INTERLOCK_PAUSE in self._outputs.factors and self.state in (State.IDLE, State.RUNNING):
+            self._outputs.reduce(INTERLOCK_PAUSE, None)
+        alarms.expire(self._now.process)
+
+    def _publish(self, written: Mapping[str, float]) -> None:
+        recorder, process = self._recorder, self._now.process
+        if not recorder.run:
+            return
+        recorder.samples(process, self._image, written)
+        if process - recorder.marked >= self.policy.clock_mark:
+            recorder.clock_mark(process, self._now.link)
+        if self._log.fault:
+            self._alarms.set("Journal", Priority.HIGH, self._log.fault, self._time)
+        else:
+            self._alarms.clear("Journal")
+        if self._publisher.dropped:
+            message = "a subscriber could not take all documents"
+            self._alarms.set("Documents dropped", Priority.HIGH, message, self._time)
+
+    # Small things
+
+    @property
+    def _time(self) -> float:
+        return self._now.process - self._recorder.origin
+
+    def _snapshot(self) -> Status:
+        return snapshot(
+            self._table.skid,
+            self._sequencer,
+            self._time,
+            self._washing,
+            self._image,
+            self._outputs,
+            self._link.message,
+            self._alarms.active(),
+            self._grid,
+            self._publisher.dropped,
+            self._scan_time,
+        )

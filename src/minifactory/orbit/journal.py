@@ -1,0 +1,151 @@
+"""The journal: where a run stands, on disk before anything irreversible is done, so that a crash loses
+nothing.
+
+Four slots in one small file. Records that must be safe before the equipment is told something go
+alternately into the first two and are fsynced; records of every scan go alternately into the other two and
+are only written. Each carries a number and a checksum; the valid one with the largest number is the truth,
+and a record that was torn leaves the one before it. All file work is done by a thread of its own; the scan
+only asks whether a record is safe yet. When the disk fails, control goes on, and the fault is there to be
+alarmed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from zlib import crc32
+
+from minifactory.errors import EnvironmentFault, Finding
+
+SLOT = 64 * 1024
+"""Bytes of one slot."""
+_HEAD = struct.Struct("<4sQII")
+_MAGIC = b"MFJ1"
+Record = Mapping[str, object]
+
+
+class Journal:
+    """Writes records of one controller into `path`, the newest first; older ones may be skipped.
+
+    Attributes
+    ----------
+    fault : str
+        What went wrong last when writing; empty when all is well.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.fault = ""
+        self._path = path
+        self._change = threading.Condition()
+        self._next: tuple[int, Record, bool] | None = None
+        numbers = [0 if slot is None else slot[0] for slot in _slots(path)]
+        self._safe = self._asked = self._done = max(numbers)
+        # The slot that holds the newest record of its kind is written last.
+        self._written = [int(numbers[0] > numbers[1]), int(numbers[2] > numbers[3])]
+        self._closing = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as fault:
+            found = f"no journal can be kept there: {fault.strerror}"
+            raise EnvironmentFault(Finding(str(path), found)) from fault
+        self._thread = threading.Thread(target=self._work, name=f"journal {path.name}", daemon=True)
+        self._thread.start()
+
+    def save(self, record: Record, durable: bool = False) -> int:
+        """Hand `record` (never changed afterwards) to the writer; its number. With `durable` it is
+        fsynced."""
+        with self._change:
+            self._asked += 1
+            # A record that must be safe may be replaced by a newer one, which then must be safe in its place.
+            durable = durable or (self._next is not None and self._next[2])
+            self._next = (self._asked, record, durable)
+            self._change.notify_all()
+            return self._asked
+
+    def safe(self, number: int, wait: float = 0.0) -> bool:
+        """Whether record `number` or a newer one is on disk, waiting up to `wait` s.
+
+        True as well when the journal has failed: control goes on, and :attr:`fault` is alarmed.
+        """
+        with self._change:
+            if wait > 0.0:
+                self._change.wait_for(lambda: self._safe >= number or bool(self.fault), wait)
+            return self._safe >= number or bool(self.fault)
+
+    def flush(self, wait: float = 10.0) -> bool:
+        """Wait up to `wait` s until everything handed over has been written (or failed); whether it has."""
+        with self._change:
+            return self._change.wait_for(lambda: self._done >= self._asked, wait)
+
+    def close(self) -> None:
+        """Write what is waiting and end the thread; idempotent."""
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._next is not None or self._closing)
+                work, self._next = self._next, None
+            if work is None:
+                os.close(self._file)
+                return
+            number, record, durable = work
+            fault = ""
+            try:
+                self._put(number, record, durable)
+            except OSError as found:
+                fault = f"{self._path}: {found.strerror}"
+            except (ValueError, TypeError) as found:
+                fault = f"{self._path}: {found}"
+            with self._change:
+                self.fault, self._done = fault, number
+                if durable and not fault:
+                    self._safe = number
+                self._change.notify_all()
+
+    def _put(self, number: int, record: Record, durable: bool) -> None:
+        body = json.dumps(record).encode()
+        if len(body) > SLOT - _HEAD.size:
+            raise ValueError(f"a record of {len(body)} bytes does not fit into a slot of {SLOT} bytes")
+        kind = 0 if durable else 1
+        slot = 2 * kind + self._written[kind] % 2
+        check = crc32(body, number & 0xFFFFFFFF)
+        os.pwrite(self._file, _HEAD.pack(_MAGIC, number, len(body), check) + body, slot * SLOT)
+        self._written[kind] += 1
+        if durable:
+            os.fsync(self._file)
+
+
+def read_journal(path: Path) -> dict[str, object] | None:
+    """The newest valid record in `path`; None when there is no file or nothing valid in it."""
+    valid = [slot for slot in _slots(path) if slot is not None]
+    return max(valid, key=lambda slot: slot[0])[1] if valid else None
+
+
+def _slots(path: Path) -> list[tuple[int, dict[str, object]] | None]:
+    """Number and record in each of the four slots; None where there is nothing valid."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = b""
+    except OSError as fault:
+        raise EnvironmentFault(Finding(str(path), f"cannot be read: {fault.strerror}")) from fault
+    found: list[tuple[int, dict[str, object]] | None] = []
+    for start in range(0, 4 * SLOT, SLOT):
+        found.append(None)
+        head = content[start : start + _HEAD.size]
+        if len(head) < _HEAD.size:
+            continue
+        magic, number, length, check = _HEAD.unpack(head)
+        body = content[start + _HEAD.size : start + _HEAD.size + length]
+        if magic == _MAGIC and len(body) == length and crc32(body, number & 0xFFFFFFFF) == check:
+            found[-1] = (number, json.loads(body))
+    return found

@@ -1,0 +1,248 @@
+"""Level estimators: what every vessel has given and received, from the measured flow and the active ports.
+
+The outlet's vessel is what the recipe last asked for, from the scan in which the valves of that action are
+seen in place. The inlets' vessels come from an :class:`Inlets` that knows the plant; without one, only
+deliveries are counted. Uncertainty is that of the flow: a declared relative part of what has passed. What
+follows from an empty or a full vessel is in :mod:`minifactory.orbit.bottles`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from minifactory.orbit.image import Image
+
+PUMPS = ("PumpA", "PumpB")
+"""Names of the pumps that make up the gradient, A and B."""
+
+
+class Inlets(Protocol):
+    """Who knows which vessels feed the pumps."""
+
+    def sources(self, position: Callable[[str], float | None]) -> tuple[str | None, str | None]:
+        """Vessels that feed pump A and pump B; `position` gives the last value of a tag, None if unknown."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What is known of one vessel.
+
+    Volumes in m3: `volume` now (None when the start is unknown), `consumed` and `received` since the start of
+    the run, `uncertainty` one standard deviation of `volume`. `empty_in` is the time in s until the vessel's
+    minimum at the present draw (infinite when nothing is drawn).
+    """
+
+    vessel: str
+    volume: float | None
+    consumed: float
+    received: float
+    uncertainty: float
+    empty_in: float
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one vessel received between two switches of the outlet: times in s (process), volume in m3."""
+
+    vessel: str
+    start: float
+    end: float
+    volume: float
+
+
+class Levels:
+    """Estimated contents of the vessels of one run.
+
+    Parameters
+    ----------
+    start : Mapping of str to float
+        Volume (m3) in each vessel at the start, as far as known.
+    minimum : Mapping of str to float
+        Volume (m3) below which a vessel counts as empty.
+    inlets : Inlets or None
+        Who knows which vessels feed the pumps.
+    flow_uncertainty : float
+        Relative standard deviation of the measured flow.
+    capacity : Mapping of str to float
+        Volume (m3) that a vessel can hold, as far as known.
+
+    Attributes
+    ----------
+    consumed, received : dict of str to float
+        m3 that each vessel has given and got since the start of the run.
+    outlet : str or None
+        The vessel that receives.
+    draw : dict of str to float
+        m3/s that leave each vessel now, as measured in this scan.
+    delivering : bool
+        Whether anything flows to the outlet now.
+    """
+
+    def __init__(
+        self,
+        start: Mapping[str, float] | None = None,
+        minimum: Mapping[str, float] | None = None,
+        inlets: Inlets | None = None,
+        flow_uncertainty: float = 0.02,
+        capacity: Mapping[str, float] | None = None,
+    ) -> None:
+        self.consumed: dict[str, float] = {}
+        self.received: dict[str, float] = {}
+        self.outlet: str | None = None
+        self.draw: dict[str, float] = {}
+        self.delivering = False
+        self._start, self._minimum = dict(start or {}), dict(minimum or {})
+        self._capacity = dict(capacity or {})
+        self._inlets, self._flow_uncertainty = inlets, flow_uncertainty
+        self._opened, self._delivered = 0.0, 0.0
+        self._next: tuple[str, dict[str, float]] | None = None
+        self._feeds: tuple[str | None, str | None] = (None, None)
+        self._pumps, self._process = (0.0, 0.0), math.nan
+
+    @property
+    def start(self) -> Mapping[str, float]:
+        """m3 in each vessel at the start of the run, as far as known."""
+        return self._start
+
+    def begin(self) -> None:
+        """A run starts now: what was drawn and delivered by hand before is not part of it."""
+        for vessel, volume in self._start.items():
+            self._start[vessel] = volume - self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
+        self.consumed.clear()
+        self.received.clear()
+
+    def tell(self, vessel: str, volume: float) -> None:
+        """`vessel` holds `volume` (m3) now: somebody has filled, emptied or changed it."""
+        passed = self.consumed.get(vessel, 0.0) - self.received.get(vessel, 0.0)
+        self._start[vessel] = volume + passed
+
+    @property
+    def vessels(self) -> frozenset[str]:
+        """Every vessel that anything is known of."""
+        return frozenset({*self._start, *self._minimum, *self._capacity, *self.consumed, *self.received})
+
+    def volume(self, vessel: str) -> float | None:
+        """m3 in `vessel` now; None when the start is unknown."""
+        start = self._start.get(vessel)
+        if start is None:
+            return None
+        return start - self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
+
+    def minimum(self, vessel: str) -> float:
+        """m3 below which `vessel` counts as empty."""
+        return self._minimum.get(vessel, 0.0)
+
+    def capacity(self, vessel: str) -> float:
+        """m3 that `vessel` can hold; infinite when unknown."""
+        return self._capacity.get(vessel, math.inf)
+
+    def sources(self, image: Image) -> tuple[str | None, ...]:
+        """Vessels that the valves connect with the pumps now, whether these run or not."""
+        return () if self._inlets is None else self._inlets.sources(image.last)
+
+    def switch(self, vessel: str, seen_by: Mapping[str, float]) -> None:
+        """Deliver to `vessel` as soon as the tags in `seen_by` show these values (SI)."""
+        self._next = (vessel, dict(seen_by))
+
+    def moved(self, seen_by: Mapping[str, float]) -> None:
+        """These valves were told otherwise; a switch that waits for them waits for their new positions."""
+        if self._next is not None:
+            waits = self._next[1]
+            waits.update({name: value for name, value in seen_by.items() if name in waits})
+
+    def elapse(
+        self, process: float, volume: float, flow: float, composition: float, image: Image
+    ) -> Delivery | None:
+        """Account `volume` (m3) up to `process` (s); what was delivered, when the outlet was switched now.
+
+        `flow` in m3/s and `composition` in %B are those of this scan.
+        """
+        if self.outlet is not None and volume:
+            self.received[self.outlet] = self.received.get(self.outlet, 0.0) + volume
+            self._delivered += volume
+        self.delivering = flow > 0.0
+        if self._inlets is not None:
+            volumes, flows = self._pumped(process, volume, flow, composition, image)
+            self.draw = {}
+            if any(volumes) or any(flows):
+                if image.changed or self._feeds == (None, None):
+                    self._feeds = self._inlets.sources(image.last)
+                for vessel, drawn, rate in zip(self._feeds, volumes, flows, strict=True):
+                    if vessel is not None and (drawn > 0.0 or rate > 0.0):
+                        self.consumed[vessel] = self.consumed.get(vessel, 0.0) + drawn
+                        self.draw[vessel] = self.draw.get(vessel, 0.0) + rate
+        if self._next is None:
+            return None
+        vessel, seen_by = self._next
+        if any(image.values.get(name) != value for name, value in seen_by.items()):
+            return None
+        self._next = None
+        return self._turn(vessel, process)
+
+    def _pumped(
+        self, process: float, volume: float, flow: float, composition: float, image: Image
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Volumes (m3) and flows (m3/s) of pumps A and B: their own readings, which show washes, too.
+
+        Equipment that does not tell them apart: the system flow by its composition.
+        """
+        before, elapsed = self._pumps, process - self._process
+        self._process = process
+        first, second = (image.last(f"{name}.Flow") for name in PUMPS)
+        if first is None or second is None:
+            part = composition / 100.0
+            return (volume * (1.0 - part), volume * part), (flow * (1.0 - part), flow * part)
+        self._pumps = (first, second)
+        if not 0.0 < elapsed < math.inf:
+            return (0.0, 0.0), self._pumps
+        half = 0.5 * elapsed
+        return (half * (before[0] + first), half * (before[1] + second)), self._pumps
+
+    def close(self, process: float) -> Delivery | None:
+        """The last delivery, at the end of the run (`process` in s)."""
+        return self._turn(None, process)
+
+    def take_up(
+        self,
+        consumed: Mapping[str, float],
+        received: Mapping[str, float],
+        outlet: str | None,
+        volume: float,
+        process: float,
+        start: Mapping[str, float] | None = None,
+    ) -> None:
+        """Go on after a restart with these totals (m3), `volume` (m3) having gone to `outlet` meanwhile.
+
+        `start` (m3) is what was known of the vessels, if that differs from what this object was told.
+        """
+        self._start.update(start or {})
+        self.consumed, self.received = dict(consumed), dict(received)
+        self.outlet, self._opened, self._delivered = outlet, process, 0.0
+        if outlet is not None and volume:
+            self.received[outlet] = self.received.get(outlet, 0.0) + volume
+            self._delivered = volume
+
+    def level(self, vessel: str) -> Level:
+        """What is known of `vessel`."""
+        consumed, received = self.consumed.get(vessel, 0.0), self.received.get(vessel, 0.0)
+        volume, draw = self.volume(vessel), self.draw.get(vessel, 0.0)
+        left = float("inf")
+        if volume is not None and draw > 0.0:
+            left = max(0.0, volume - self._minimum.get(vessel, 0.0)) / draw
+        return Level(vessel, volume, consumed, received, self._flow_uncertainty * (consumed + received), left)
+
+    def all(self) -> tuple[Level, ...]:
+        """Every vessel that is known or has given or received."""
+        names = sorted({*self._start, *self.consumed, *self.received})
+        return tuple(self.level(name) for name in names)
+
+    def _turn(self, vessel: str | None, process: float) -> Delivery | None:
+        delivery = None
+        if self.outlet is not None and vessel != self.outlet and self._delivered > 0.0:
+            delivery = Delivery(self.outlet, self._opened, process, self._delivered)
+        if vessel != self.outlet:
+            self.outlet, self._opened, self._delivered = vessel, process, 0.0
+        return delivery

@@ -1,0 +1,61 @@
+"""Keeping the journal in step with the scan: what must be on disk before an instruction may go out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from minifactory.orbit.instructions import Issued
+from minifactory.orbit.journal import Journal
+from minifactory.orbit.policy import Policy
+from minifactory.orbit.sequencer import Sequencer
+
+PATIENCE = 0.02
+"""s that a scan may wait for the disk; after that the instruction goes out in a later scan."""
+PATIENCE_IN_LOCK_STEP = 10.0
+"""s; nothing moves meanwhile."""
+
+
+class Log:
+    """Writes a checkpoint in every scan of a run; a safe one before instructions that have not been sent.
+
+    Parameters
+    ----------
+    journal : Journal or None
+        None: nothing is kept and nothing waits.
+    policy : Policy
+        Whether time stands still between two scans.
+    """
+
+    def __init__(self, journal: Journal | None, policy: Policy) -> None:
+        self._journal = journal
+        self._patience = PATIENCE_IN_LOCK_STEP if policy.lock_step else PATIENCE
+        self._known = 0
+        self._record = 0
+        self._state = ""
+        self._done = False
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the journal; empty when nothing is."""
+        return "" if self._journal is None else self._journal.fault
+
+    def keep(self, sequencer: Sequencer, wall: datetime, washing: bool, number: int) -> None:
+        """Write where the run stands; `number` is that of the newest instruction."""
+        if self._journal is None:
+            return
+        saved = sequencer.checkpoint(wall.isoformat(), washing)
+        if saved is None or (saved.ended and self._done):
+            return
+        self._done = saved.ended
+        fresh = number > self._known
+        durable = fresh or saved.ended or saved.state != self._state
+        self._state = saved.state
+        record = self._journal.save(saved.record(), durable)
+        if fresh:
+            self._known, self._record = number, record
+
+    def permits(self, issued: Issued) -> bool:
+        """Whether the intent of `issued` is safe on disk."""
+        if self._journal is None or issued.number > self._known:
+            return self._journal is None
+        return self._journal.safe(self._record, self._patience)

@@ -1,0 +1,138 @@
+"""The live status of a controller: one frozen snapshot, replaced as a whole, safe to read from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from minifactory.orbit.alarms import ActiveAlarm
+from minifactory.orbit.image import Image
+from minifactory.orbit.outputs import Outputs
+from minifactory.orbit.sequencer import Sequencer
+from minifactory.orbit.states import State
+from minifactory.orbit.timing import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an operator sees at a glance; SI units.
+
+    Parameters
+    ----------
+    skid, run, recipe : str
+        Which controller, run and recipe; empty when there is none.
+    state : State
+        ISA-88 state.
+    reason : str
+        Why it is in this state.
+    time : float
+        Process time in s since the start of the run.
+    phase : str
+        Path of the phase; empty when none runs.
+    phase_number, phase_count : int
+        Position of the phase, counted from 1, and how many there are.
+    phase_time, phase_volume, phase_cv : float
+        Running time (s), volume (m3) and column volumes of the phase.
+    cv_left, time_left : float or None
+        Column volumes and s left in the phase, when its length is known beforehand.
+    washing : bool
+        Whether the method waits for a pump wash.
+    values : Mapping of str to float or None
+        Tag -> SI value; None when bad or stale: never show anything else as good.
+    outlet : str
+        Vessel that receives the outlet.
+    link : str
+        ``good`` or what is wrong with the link.
+    alarms : tuple of ActiveAlarm
+        Oldest first.
+    scans, overruns, dropped : int
+        Scans so far, late ones, and documents that a subscriber could not take.
+    scan_time : float
+        Computing time of the last scan in s.
+    unconfirmed : tuple of str
+        Set-points that the equipment has not confirmed yet.
+    flow_factor : float
+        Part of the wanted flow that interlocks leave.
+    """
+
+    skid: str
+    run: str
+    recipe: str
+    state: State
+    reason: str
+    time: float
+    phase: str
+    phase_number: int
+    phase_count: int
+    phase_time: float
+    phase_volume: float
+    phase_cv: float
+    cv_left: float | None
+    time_left: float | None
+    washing: bool
+    values: Mapping[str, float | None]
+    outlet: str
+    link: str
+    alarms: tuple[ActiveAlarm, ...] = ()
+    scans: int = 0
+    overruns: int = 0
+    dropped: int = 0
+    scan_time: float = 0.0
+    unconfirmed: tuple[str, ...] = ()
+    flow_factor: float = 1.0
+
+    def value(self, name: str) -> float | None:
+        """The value (SI) of tag or alias `name`; None when it is bad, stale or unknown."""
+        return self.values.get(name)
+
+
+def snapshot(
+    skid: str,
+    sequencer: Sequencer,
+    time: float,
+    washing: bool,
+    image: Image,
+    outputs: Outputs,
+    link: str,
+    alarms: tuple[ActiveAlarm, ...],
+    grid: Grid,
+    dropped: int,
+    scan_time: float,
+) -> Status:
+    """The status of this scan, from the parts of the engine."""
+    current = sequencer.current
+    procedure = None if current is None else current.procedure
+    phase = None if procedure is None else procedure.phase
+    cv_left = time_left = None
+    if phase is not None and procedure is not None:
+        if phase.planned_volume is not None and phase.column_volume:
+            cv_left = max(0.0, phase.planned_volume - procedure.phase_volume) / phase.column_volume
+        if phase.planned_time is not None:
+            time_left = max(0.0, phase.planned_time - procedure.phase_time)
+    return Status(
+        skid=skid,
+        run="" if current is None else current.identifier,
+        recipe="" if current is None else current.bound.recipe,
+        state=sequencer.state,
+        reason=sequencer.reason,
+        time=time,
+        phase="" if phase is None else phase.path,
+        phase_number=0 if procedure is None else procedure.position + 1,
+        phase_count=0 if current is None else len(current.bound.phases),
+        phase_time=0.0 if procedure is None else procedure.phase_time,
+        phase_volume=0.0 if procedure is None else procedure.phase_volume,
+        phase_cv=0.0 if procedure is None else procedure.phase_cv,
+        cv_left=cv_left,
+        time_left=time_left,
+        washing=washing,
+        values=dict(image.values),
+        outlet="" if current is None or current.levels.outlet is None else current.levels.outlet,
+        link=link,
+        alarms=alarms,
+        scans=grid.count,
+        overruns=grid.overruns,
+        dropped=dropped,
+        scan_time=scan_time,
+        unconfirmed=outputs.pending,
+        flow_factor=min(outputs.factors.values(), default=1.0),
+    )

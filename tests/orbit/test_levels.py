@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from minifactory.orbit.image import Image
+from minifactory.orbit.levels import Levels
+from minifactory.orbit.states import State
+from minifactory.records import documents as doc
+from minifactory.signals import Reading, Tag, TagTable
+from minifactory.units import FLOW
+
+from .bench_recipe import Bench, action, elution, phase, recipe
+from .bench_skid import ML, ML_MIN
+
+
+class TwoBottles:
+    """Pump A draws from ``buffer``, pump B from ``salt``, whatever the valves."""
+
+    def sources(self, position: Callable[[str], float | None]) -> tuple[str | None, str | None]:
+        assert position("OutletValve.Position") is not None
+        return "buffer", "salt"
+
+
+def run(levels: Levels) -> Bench:
+    bench = Bench()
+    bench.engine.load(elution(), "run1", levels=levels)
+    bench.start()
+    bench.scan_until(State.COMPLETE)
+    return bench
+
+
+def test_what_leaves_the_bottles_arrives_in_the_outlets() -> None:
+    levels = Levels({"buffer": 50 * ML, "salt": 30 * ML}, inlets=TwoBottles())
+    bench = run(levels)
+    drawn = levels.consumed["buffer"] + levels.consumed["salt"]
+    assert drawn == pytest.approx(bench.skid.pumped, abs=4 * 5.0 * ML_MIN * 0.5**2)
+    # Nothing is credited until the outlet valve has been seen in its first position (0.4 s and a scan).
+    assert sum(levels.received.values()) == pytest.approx(drawn, abs=5.0 * ML_MIN)
+    assert levels.level("buffer").volume == pytest.approx(50 * ML - levels.consumed["buffer"])
+    stop = bench.book.of(doc.RunStopped)[0]
+    assert stop.consumed == levels.consumed
+    assert stop.collected == levels.received
+
+
+def test_the_gradient_draws_on_both_bottles_by_its_composition() -> None:
+    levels = Levels(inlets=TwoBottles())
+    run(levels)
+    # 4 mL at 0 %B, 10 mL from 0 to 100 %B (5 mL each), 2 mL at 100 %B, 30 s (2.5 mL) at 100 %B. The gradient
+    # begins one latency late (0.3 s and a scan of 0.5 s at 5 mL/min).
+    assert levels.consumed["salt"] == pytest.approx(9.5 * ML, abs=0.2 * ML)
+
+
+def test_deliveries_add_up_to_what_each_vessel_received() -> None:
+    levels = Levels()
+    bench = run(levels)
+    delivered: dict[str, float] = {}
+    for item in bench.book.of(doc.Collected):
+        delivered[item.vessel] = delivered.get(item.vessel, 0.0) + item.volume
+    assert delivered == pytest.approx(levels.received)
+    assert set(delivered) == {"WasteF1", "F2"}
+
+
+def test_the_time_to_empty_follows_from_the_draw() -> None:
+    levels = Levels({"buffer": 50 * ML}, {"buffer": 10 * ML}, TwoBottles())
+    bench = Bench()
+    bench.engine.load(recipe(phase("run", "600 s", action(flow=5.0))), "run1", levels=levels)
+    bench.start()
+    bench.scan_for(60.0)
+    level = levels.level("buffer")
+    assert level.volume is not None
+    assert level.empty_in == pytest.approx((level.volume - 10 * ML) / (5.0 * ML_MIN), rel=1e-6)
+    assert level.uncertainty == pytest.approx(0.02 * level.consumed)
+    assert bench.engine.levels()[0].vessel == "WasteF1"
+
+
+def test_an_outlet_that_is_switched_twice_in_one_scan_counts_for_the_last_vessel() -> None:
+    bench = Bench(recipe(phase("run", "30 s", action(flow=5.0, outlet="F3"))))
+    bench.start()
+    bench.scan_until(State.COMPLETE)
+    vessels = [item.vessel for item in bench.book.of(doc.Collected)]
+    assert vessels[0] == "F3"
+
+
+def test_what_is_not_told_is_unknown() -> None:
+    level = Levels().level("nowhere")
+    assert level.volume is None
+    assert level.empty_in == float("inf")
+
+
+def test_a_pump_wash_counts_for_the_bottle_that_it_draws_from() -> None:
+    levels = Levels(inlets=TwoBottles())
+    names = ("System.Flow", "PumpA.Flow", "PumpB.Flow", "OutletValve.Position")
+    image = Image(TagTable.of("s", [Tag(name, FLOW) for name in names]), 1e9)
+    for second in range(11):  # pump A runs at 20 mL/min to the waste, nothing goes to the column
+        values = (0.0, 20.0 * ML_MIN, 0.0, 0.0)
+        image.take(
+            {name: Reading(value, second) for name, value in zip(names, values, strict=True)}, second, second
+        )
+        levels.elapse(float(second), 0.0, 0.0, 0.0, image)
+    assert levels.consumed == pytest.approx({"buffer": 20.0 * ML_MIN * 10.0})
+    assert levels.received == {}
