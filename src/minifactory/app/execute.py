@@ -1,0 +1,194 @@
+"""Runs a recipe over a link: controller, historian, progress, and what happens on Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+
+from minifactory.app.case import Case
+from minifactory.app.links import Link
+from minifactory.errors import EquipmentError, Finding
+from minifactory.historian import Writer
+from minifactory.orbit.desk import Reply
+from minifactory.orbit.engine import Engine
+from minifactory.orbit.inlets import FlowPathInlets
+from minifactory.orbit.levels import Levels
+from minifactory.orbit.predictor import Predictor
+from minifactory.orbit.states import ENDED, State
+from minifactory.orbit.status import Status
+from minifactory.recipe.model import PhaseKind
+from minifactory.records.analysis import load_analysis, pool_analysis
+from minifactory.records.run import Run
+from minifactory.skid.contents import Contents
+
+SHOW_EVERY = 0.2
+"""s of real time between two looks at the status for the progress."""
+
+UNATTENDED = 600.0
+"""s of process time for which a run may stand (Held, Paused) before it is stopped if nobody can be asked."""
+STANDING = {State.HELD: "restart", State.PAUSED: "resume"}
+"""States in which a run waits for a person, and the command that goes on from each."""
+
+Watcher = Callable[[Status], None]
+Question = Callable[[Status], str]
+
+
+@dataclass
+class Interruption:
+    """Ctrl-C: the first holds and asks, the second aborts; without a person the safe state at once.
+
+    The person is asked as well when an interlock holds or pauses the run.
+
+    Parameters
+    ----------
+    ask : callable or None
+        Shows the status and gives ``restart``, ``stop`` or ``abort``; None: nobody can be asked.
+    """
+
+    ask: Question | None
+    count: int = 0
+    _asking: threading.Thread | None = None
+    _reply: Reply | None = None
+
+    @contextmanager
+    def guarding(self, engine: Engine) -> Iterator[Interruption]:
+        """Turn SIGINT and SIGTERM into commands while the run lasts."""
+
+        def interrupted(number: int, _frame: FrameType | None) -> None:
+            self.count += 1
+            alone = self.ask is None or number != signal.SIGINT or self.count > 1
+            actor = "operator (Ctrl-C)" if number == signal.SIGINT else "system (SIGTERM)"
+            engine.command("abort" if alone else "hold", actor)
+
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            before = {
+                number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)
+            }
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def attend(self, engine: Engine, status: Status, stands_still: bool) -> None:
+        """Ask the person once the run stands; the scan goes on unless virtual time stands still."""
+        if self.ask is None or status.state not in STANDING:
+            self._reply = None
+            return
+        if self._asking is not None and self._asking.is_alive():
+            return
+        if self._reply is not None and self._reply.accepted is not False:
+            return  # answered; the controller is about to follow
+        self._asking = threading.Thread(target=self._converse, args=(engine, status), daemon=True)
+        self._asking.start()
+        if stands_still:
+            while self._asking.is_alive() and self.count < 2:
+                self._asking.join(SHOW_EVERY)
+
+    def _converse(self, engine: Engine, status: Status) -> None:
+        assert self.ask is not None
+        answer = self.ask(status)
+        if answer == "restart":
+            self.count = 0
+            answer = STANDING[status.state]
+        self._reply = engine.command(answer, "operator at the terminal")
+
+
+STOOD = {
+    State.HELD: "flow goes on, the method stands still",
+    State.PAUSED: "pumps stand, valves stay",
+}
+
+
+def ask_on_terminal(status: Status) -> str:
+    """What the person at the terminal wants after Ctrl-C; unclear is asked again, no answer aborts."""
+    sys.stderr.write(f"\n{status.state.value} in {status.phase}: {STOOD[status.state]}.\n")
+    words = {"r": "restart", "s": "stop", "a": "abort"}
+    while True:
+        sys.stderr.write("[r]estart, [s]top (controlled end) or [a]bort (safe state at once)? ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            return "abort"
+        word = words.get(line.strip().lower()[:1])
+        if word is not None:
+            return word
+
+
+def run_recipe(
+    case: Case,
+    link: Link,
+    writer: Writer,
+    identifier: str,
+    *,
+    provenance: Mapping[str, str],
+    predictor: Predictor | None = None,
+    watcher: Watcher | None = None,
+    ask: Question | None = None,
+) -> Status:
+    """The last status of the run of `case` over `link`, recorded by `writer` under `identifier`.
+
+    Raises
+    ------
+    InputError
+        When the start is refused.
+    """
+    policy = link.policy
+    if ask is None:
+        policy = replace(policy, hold_timeout=min(policy.hold_timeout, UNATTENDED))
+    engine = Engine(link.backend, link.clock, policy, predictor=predictor, safe=case.bound.safe)
+    engine.subscribe(writer)
+    start = {name: vessel.volume for name, vessel in case.plant.vessels.items()}
+    minimum = {name: vessel.minimum for name, vessel in case.plant.vessels.items()}
+    capacity = {name: vessel.capacity for name, vessel in case.plant.vessels.items()}
+    engine.load(
+        case.bound,
+        identifier,
+        origin=link.origin,
+        provenance=provenance,
+        levels=Levels(start, minimum, FlowPathInlets(case.skid), capacity=capacity),
+    )
+    reply = engine.command("start", "command line")
+    shown = 0.0
+    interruption = Interruption(ask)
+    with interruption.guarding(engine):
+        while True:
+            status = engine.scan()
+            now = time.monotonic()
+            if watcher is not None and now - shown >= SHOW_EVERY:
+                shown = now
+                watcher(status)
+            if status.state in ENDED:
+                break
+            if status.state is State.IDLE and reply.accepted is False:
+                raise EquipmentError(
+                    Finding(f"orbit {case.bound.skid}", f"the start was refused: {reply.message}")
+                )
+            if ask is not None:
+                interruption.attend(engine, status, link.policy.lock_step)
+    engine.leave()
+    if watcher is not None:
+        watcher(status)
+    return status
+
+
+def file_analysis(case: Case, writer: Writer, run: Run, found: Contents, link: Link) -> None:
+    """Put what the virtual skid's vessels truly hold into the record, as a laboratory would."""
+    source = "the virtual skid (its truth)"
+    wall = link.clock.wall()
+    for vessel, amounts in found.received.items():
+        writer.offer(pool_analysis(run.identifier, run.duration, wall, vessel, amounts, source))
+    if any(phase.kind == PhaseKind.LOAD.value for phase in run.phases):
+        loaded: dict[str, float] = {}
+        for vessel, amounts in found.drawn.items():
+            if case.plant.vessels[vessel].purpose == "feed":
+                for name, amount in amounts.items():
+                    loaded[name] = loaded.get(name, 0.0) + amount
+        writer.offer(load_analysis(run.identifier, run.duration, wall, loaded, source))

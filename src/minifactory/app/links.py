@@ -1,0 +1,190 @@
+"""The ways to a skid: in memory, a virtual skid in its own process over OPC UA, or a server that runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from minifactory.app.case import Case
+from minifactory.app.home import pki_folder
+from minifactory.clock import Clock, RealClock, VirtualClock
+from minifactory.drivers import FreeRunningBackend, InMemoryBackend, LockStepBackend
+from minifactory.opcua.certificates import Identity, introduce, own_identity
+from minifactory.opcua.process import ServerProcess, start_server
+from minifactory.opcua.session import Target
+from minifactory.orbit.policy import Policy
+from minifactory.signals import SignalBackend
+from minifactory.skid.contents import Contents, contents
+from minifactory.skid.server import open_skid
+
+SCAN = 0.1
+"""s of real time between two scans of a free-running skid, unless LONGEST_SCAN asks for less."""
+LONGEST_SCAN = 1.0
+"""s of process time between two scans at most."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a case is to be run.
+
+    Parameters
+    ----------
+    speed : float or None
+        Process seconds per second; None: as fast as possible, in lock-step.
+    in_memory : bool
+        Without OPC UA, in this process.
+    connect : str
+        URL of a server that runs already; empty: start a virtual skid.
+    seed : int
+        Of the virtual skid's truth, latencies and noise.
+    scan : float
+        Process time in s between two scans in lock-step.
+    faults : tuple of str
+        What is to go wrong on the virtual skid.
+    identical : bool
+        The virtual skid's truth is the predicting parameter set; only for tests of agreement.
+    """
+
+    speed: float | None = None
+    in_memory: bool = False
+    connect: str = ""
+    seed: int = 1
+    scan: float = 1.0
+    faults: tuple[str, ...] = ()
+    identical: bool = False
+
+    @property
+    def speed_text(self) -> str:
+        """``max``, ``real`` or the factor."""
+        if self.speed is None:
+            return "max"
+        return "real" if self.speed == 1.0 else f"{self.speed:g}"
+
+
+@dataclass
+class Link:
+    """An open way to a skid.
+
+    `finish` ends the equipment's process (if it is ours) and gives what its vessels then held; None when
+    nobody can tell.
+    """
+
+    backend: SignalBackend
+    clock: Clock
+    policy: Policy
+    origin: str
+    name: str
+    finish: Callable[[], Contents | None]
+    process: ServerProcess | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def open_link(case: Case, options: Options) -> Iterator[Link]:
+    """The link that `options` ask for; closed and, if it is ours, ended on leaving.
+
+    Raises
+    ------
+    EquipmentError
+        When there is nobody to talk to, or we are not trusted.
+    """
+    if options.connect:
+        opened = _connected(case, options)
+    elif options.in_memory:
+        opened = _in_memory(case, options)
+    else:
+        opened = _virtual(case, options)
+    with opened as link:
+        yield link
+
+
+@contextmanager
+def _in_memory(case: Case, options: Options) -> Iterator[Link]:
+    source = open_skid(
+        case.folder, case.bound.skid, options.seed, None, options.faults, identical=options.identical
+    )
+    backend = InMemoryBackend(source)
+    yield Link(
+        backend=backend,
+        clock=VirtualClock(wall_start=datetime.now(UTC)),
+        policy=Policy.in_lock_step(options.scan),
+        origin="virtual skid",
+        name="in memory",
+        finish=lambda: contents(source),
+    )
+
+
+@contextmanager
+def _virtual(case: Case, options: Options) -> Iterator[Link]:
+    name = case.bound.skid
+    orbit = _orbit_identity()
+    skid = own_identity(
+        pki_folder(f"skid-{name}"), f"urn:minifactory:skid:{name}", ("localhost", "127.0.0.1")
+    )
+    introduce(orbit, skid)
+    handle, report = tempfile.mkstemp(prefix="minifactory-", suffix=".json")
+    os.close(handle)
+    command = [
+        *(sys.executable, "-m", "minifactory.skid.server"),
+        *("--case", str(case.folder), "--skid", name, "--seed", str(options.seed)),
+        *("--speed", "lockstep" if options.speed is None else f"{options.speed:g}"),
+        *("--pki", str(skid.folder), "--contents", report),
+        *(word for fault in options.faults for word in ("--fault", fault)),
+        *(["--identical-truth"] if options.identical else []),
+    ]
+    try:
+        with start_server(command) as process:
+
+            def finish() -> Contents | None:
+                process.stop()
+                return _reported(Path(report))
+
+            with _opened(case, options, Target(process.endpoint, orbit)) as link:
+                link.process, link.finish, link.origin = process, finish, "virtual skid"
+                yield link
+    finally:
+        Path(report).unlink(missing_ok=True)
+
+
+@contextmanager
+def _connected(case: Case, options: Options) -> Iterator[Link]:
+    target = Target(options.connect, _orbit_identity())
+    with _opened(case, options, target) as link:
+        yield link
+
+
+@contextmanager
+def _opened(case: Case, options: Options, target: Target) -> Iterator[Link]:
+    backend: LockStepBackend | FreeRunningBackend
+    clock: Clock
+    if options.speed is None and not options.connect:
+        backend = LockStepBackend(target, case.table)
+        clock, policy = VirtualClock(wall_start=datetime.now(UTC)), Policy.in_lock_step(options.scan)
+    else:
+        speed = options.speed or 1.0
+        scan = min(SCAN, LONGEST_SCAN / speed)
+        backend = FreeRunningBackend(target, case.table, period=scan)
+        clock, policy = RealClock(speed), Policy(scan=scan * speed)
+    try:
+        yield Link(backend, clock, policy, "skid", target.url, lambda: None)
+    finally:
+        backend.close()
+
+
+def _orbit_identity() -> Identity:
+    return own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
+
+
+def _reported(path: Path) -> Contents | None:
+    """What the skid's process wrote about its vessels when it ended; None when it was killed before."""
+    try:
+        return Contents.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,1 @@
+"""From measured data to the digital factory: a case from a result file, parameters from runs."""

@@ -1,0 +1,101 @@
+"""The batch record as one HTML file that needs nothing else: no script, font or picture from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from minifactory.campaign.judge import Decision, end_reason
+from minifactory.campaign.report import chromatogram, tables
+from minifactory.campaign.report.chromatogram import Picture
+from minifactory.campaign.report.record import BatchRecord
+from minifactory.errors import EnvironmentFault, Finding
+
+TONES = {
+    Decision.MET: "good",
+    Decision.MISSED: "bad",
+    Decision.UNDECIDED: "note",
+    Decision.INCOMPLETE: "bad",
+}
+
+
+def render(record: BatchRecord) -> str:
+    """The HTML text of `record`."""
+    run = record.run
+    empty = tables.Table("", (), ())
+    return _template().render(
+        record=record,
+        run=run,
+        tone=TONES[record.verdict.decision],
+        incomplete=run.state != "Complete",
+        end_reason=end_reason(run),
+        duration=tables.duration(run.duration),
+        pictures=[
+            (title, _source(picture), picture.description)
+            for title, picture in (
+                ("The whole run", chromatogram.overview(record)),
+                ("Elution", chromatogram.elution(record)),
+            )
+            if picture is not None
+        ],
+        targets=tables.targets(record),
+        figures=tables.figures(record),
+        phases=tables.phases(record),
+        deviations=tables.deviations(record),
+        prominent=tables.events(run.events, prominent=True),
+        log=tables.events(run.events, prominent=False),
+        materials=tables.materials(record) if run.consumed or record.prediction else empty,
+        pools=tables.pools(record),
+        parameters=tables.parameters(record),
+        assumptions=tables.assumptions(record),
+        provenance=list(tables.provenance(record)),
+    )
+
+
+def write(record: BatchRecord, path: Path) -> Path:
+    """Write `record` to `path` at once or not at all; returns the path.
+
+    Raises
+    ------
+    EnvironmentFault
+        When the file cannot be written.
+    """
+    text = render(record)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as fault:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise EnvironmentFault(
+            Finding(
+                str(path),
+                f"the batch record cannot be written ({fault.strerror})",
+                "a folder that may be written, with free space",
+                "Make room and run the report again: the run itself is in the historian.",
+            )
+        ) from fault
+    return path
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("minifactory.campaign", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("batch_record.html")
+
+
+def _source(picture: Picture) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(picture.svg.encode()).decode()

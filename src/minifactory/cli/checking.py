@@ -1,0 +1,94 @@
+"""The command `check`, and opening a case that has passed it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.tree import Tree
+
+from minifactory.app.case import Case, open_case
+from minifactory.cli.output import Exit, print_finding, print_json, stderr, wide
+from minifactory.errors import InputError
+from minifactory.recipe.check import CheckResult, PhaseSummary
+from minifactory.recipe.check import check as check_recipe
+from minifactory.units import FLOW, PRESSURE, TIME, VOLUME, show
+
+TREE_WIDTH = 200
+"""Characters of a line of the tree at least: a tree cuts off what a narrow terminal would only wrap."""
+
+
+def check(folder: Path, as_json: bool) -> None:
+    """Print the tree of phases and all findings; exit 2 when there is an error."""
+    case = open_case(folder)
+    result = check_recipe(case.recipe, case.plant, case.bound.skid)
+    if as_json:
+        print_json(
+            {
+                "case": case.name,
+                "passed": result.passed,
+                "duration": result.duration,
+                "used": dict(result.used),
+                "phases": [
+                    {key: value for key, value in asdict(phase).items() if key != "findings"}
+                    for phase in result.phases
+                ],
+                "findings": [asdict(finding) for finding in result.findings],
+                "assumed": [number.path for number in case.plant.assumed],
+            }
+        )
+    else:
+        wide(TREE_WIDTH).print(_tree(case.name, result))
+        stderr.print(f"{len(case.plant.assumed)} numbers of the description are assumed.")
+    for finding in result.findings:
+        print_finding(finding)
+    if not result.passed:
+        raise Exit(2)
+
+
+def _tree(name: str, result: CheckResult) -> Tree:
+    hours = result.duration / 3600.0
+    tree = Tree(f"[bold]{name}[/] on {result.skid}: {len(result.phases)} phases, {hours:.1f} h at most")
+    groups: dict[str, Tree] = {}
+    for phase in result.phases:
+        group = phase.path.rsplit(".", 1)[0]
+        if group not in groups:
+            groups[group] = tree.add(f"[bold]{group}[/]")
+        branch = groups[group].add(_phase_line(phase))
+        for finding in phase.findings:
+            branch.add(f"[red]{finding.found}[/]")
+    used = tree.add("[bold]used at most[/]")
+    for vessel, volume in result.used.items():
+        used.add(f"{vessel}: {show(volume, VOLUME)}")
+    return tree
+
+
+def _phase_line(phase: PhaseSummary) -> str:
+    longest = "" if phase.longest == float("inf") else f"at most {show(phase.longest, TIME)}"
+    length = show(phase.duration, TIME) if phase.duration is not None else longest
+    parts = [f"{phase.path.rsplit('.', 1)[1]} ({phase.kind})", length]
+    if phase.flow > 0.0:
+        parts += [show(phase.flow, FLOW), f"{show(phase.volume, VOLUME)} = {phase.column_volumes:.2f} CV"]
+    if phase.inlets:
+        parts.append(f"{' + '.join(phase.inlets)} -> {', '.join(phase.outlets)}")
+    if phase.pressure:
+        parts.append(show(phase.pressure, PRESSURE, 2))
+    return ", ".join(part for part in parts if part)
+
+
+def open_checked(folder: Path) -> Case:
+    """The case in `folder`, free of static faults; warnings are shown.
+
+    Raises
+    ------
+    InputError
+        With all faults.
+    """
+    case = open_case(folder)
+    result = check_recipe(case.recipe, case.plant, case.bound.skid)
+    errors = [finding for finding in result.findings if finding.severity == "error"]
+    if errors:
+        raise InputError(result.findings)
+    for finding in result.findings:
+        print_finding(finding)
+    return case

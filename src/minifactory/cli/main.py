@@ -1,0 +1,238 @@
+"""The command line. `minifactory --help` is its table of contents."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minifactory.cli import output
+from minifactory.cli.output import stderr, stdout, told
+
+app = typer.Typer(
+    name="minifactory",
+    help="The open software of a smart mini factory for biological drugs.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+CaseFolder = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Runs = Annotated[Path | None, typer.Option("--runs", help="Folder of runs (default: runs).")]
+
+
+@app.command(rich_help_panel="Run")
+def run(
+    case: CaseFolder,
+    connect: Annotated[str, typer.Option(help="URL of a running OPC UA server.", metavar="URL")] = "",
+    virtual: Annotated[bool, typer.Option("--virtual", help="On a virtual skid (default).")] = False,
+    in_memory: Annotated[bool, typer.Option("--in-memory", help="Virtual skid without OPC UA.")] = False,
+    speed: Annotated[str, typer.Option(help="real, a factor such as 20, or max.")] = "max",
+    seed: Annotated[int, typer.Option(min=0, help="Of the virtual skid's truth and noise.")] = 1,
+    samples: Annotated[int, typer.Option(min=0, max=10_000, help="Draws for the interval.")] = 24,
+    fault: Annotated[list[str] | None, typer.Option(help="KIND[:TAG][=VALUE]@START[+DURATION]")] = None,
+    runs: Runs = None,
+    open_record: Annotated[bool, typer.Option("--open", help="Open the batch record in a browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Predict, gate, run, compare, judge, and write the batch record: the main job."""
+    from minifactory.cli import running
+
+    with told(as_json):
+        options = running.options(speed, in_memory, connect, virtual, seed, tuple(fault or ()))
+        running.run(case, options, runs, samples, as_json=as_json, open_record=open_record)
+
+
+@app.command(rich_help_panel="Run")
+def check(case: CaseFolder, as_json: Json = False) -> None:
+    """Every static fault of a case at once, and the tree of its phases."""
+    from minifactory.cli import checking
+
+    with told(as_json):
+        checking.check(case, as_json)
+
+
+@app.command(rich_help_panel="Run")
+def simulate(
+    case: CaseFolder,
+    plot: Annotated[Path | None, typer.Option(help="File for a picture (png, svg, pdf).")] = None,
+    samples: Annotated[int, typer.Option(min=0, max=10_000, help="Draws for the interval.")] = 0,
+    export: Annotated[Path | None, typer.Option(help="File for the run (.parquet or .csv).")] = None,
+    as_json: Json = False,
+) -> None:
+    """The predicted run: chromatogram, pool, performance."""
+    from minifactory.cli import simulating
+
+    with told(as_json):
+        simulating.simulate(case, plot, samples, export, as_json)
+
+
+@app.command(rich_help_panel="Run")
+def skid(
+    case: CaseFolder,
+    name: Annotated[str, typer.Option(help="Which skid, when the case has several.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4840,
+    speed: Annotated[str, typer.Option(help="real, a factor, or lockstep.")] = "real",
+    seed: Annotated[int, typer.Option(min=0, help="Of truth and noise.")] = 1,
+    fault: Annotated[list[str] | None, typer.Option(help="KIND[:TAG][=VALUE]@START[+DURATION]")] = None,
+) -> None:
+    """The virtual skid as a stand-alone OPC UA server, until Ctrl-C."""
+    from minifactory.cli import running
+
+    with told(False):
+        running.skid(case, name, port, speed, seed, tuple(fault or ()))
+
+
+@app.command("trust", rich_help_panel="Equipment")
+def trust_command(
+    application: Annotated[str, typer.Argument(help="orbit or skid-NAME.", show_default=False)],
+    thumbprint: Annotated[str, typer.Argument(help="Beginning of a thumbprint to trust.")] = "",
+    certificate: Annotated[Path | None, typer.Option(help="A certificate file to trust.")] = None,
+    reject: Annotated[bool, typer.Option("--reject", help="Take off the trust list instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The OPC UA certificates that an application trusts or has rejected; trust or reject one."""
+    from minifactory.cli import equipment
+
+    with told(as_json):
+        equipment.change_trust(application, thumbprint, certificate, reject, as_json)
+
+
+@app.command("import", rich_help_panel="Data")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A chromatography file.", show_default=False)],
+    plot: Annotated[Path | None, typer.Option(help="File for a picture (png, svg, pdf).")] = None,
+    export: Annotated[Path | None, typer.Option(help="File to write: .csv, .parquet or .json (ASM).")] = None,
+    as_json: Json = False,
+) -> None:
+    """What is inside a chromatography file, with a plot."""
+    from minifactory.cli import importing
+
+    with told(as_json):
+        importing.show(file, plot, export, as_json)
+
+
+@app.command(rich_help_panel="Data")
+def generate(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="A chromatography file.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder to make (default: cases/NAME).", metavar="CASE"),
+    ] = None,
+    column_volume: Annotated[
+        str, typer.Option(help="Where the file does not tell it, e.g. '50 mL'.", metavar="VOLUME")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """A complete case from one result file: equipment, recipe, liquids, lines, open questions."""
+    from minifactory.cli import generating
+
+    with told(as_json):
+        generating.generate_case(result, output, column_volume, as_json)
+
+
+runs_app = typer.Typer(
+    help="The runs that were recorded: list, show, export, report, verify.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(runs_app, name="runs", rich_help_panel="Data")
+Identifier = Annotated[str, typer.Argument(help="Identifier of the run.", show_default=False)]
+
+
+@runs_app.command("list")
+def list_runs(runs: Runs = None, as_json: Json = False) -> None:
+    """All recorded runs, the oldest first."""
+    from minifactory.cli import recorded
+
+    with told(as_json):
+        recorded.list_runs(runs, as_json)
+
+
+@runs_app.command("show")
+def show_run(identifier: Identifier, runs: Runs = None, as_json: Json = False) -> None:
+    """Phases, pools and events of a run."""
+    from minifactory.cli import recorded
+
+    with told(as_json):
+        recorded.show_run(identifier, runs, as_json)
+
+
+@runs_app.command("export")
+def export_run(
+    identifier: Identifier,
+    file: Annotated[Path, typer.Argument(help="File to write: .parquet or .csv.", show_default=False)],
+    runs: Runs = None,
+) -> None:
+    """Write a run to a file."""
+    from minifactory.cli import recorded
+
+    with told(False):
+        recorded.export_run(identifier, file, runs)
+
+
+@runs_app.command("report")
+def report_run(identifier: Identifier, runs: Runs = None) -> None:
+    """The path of a run's batch record."""
+    from minifactory.cli import recorded
+
+    with told(False):
+        recorded.report_run(identifier, runs)
+
+
+@runs_app.command("verify")
+def verify_run(identifier: Identifier, runs: Runs = None, as_json: Json = False) -> None:
+    """Whether the record of a run is as it was written."""
+    from minifactory.cli import recorded
+
+    with told(as_json):
+        recorded.verify_run(identifier, runs, as_json)
+
+
+@app.command(rich_help_panel="Set-up")
+def warmup() -> None:
+    """Compile the simulation kernels once and cache them."""
+    from minifactory.cli.progress import bar
+    from minifactory.twin.engine import warmup as compile_kernels
+
+    with told(False), bar() as shown:
+        compile_kernels(shown)
+    stderr.print("The kernels are compiled and cached.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        stdout.print(f"minifactory {version('minifactory')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    """The open software of a smart mini factory for biological drugs.
+
+    Exit codes: 0 done, 1 the work failed its targets, 2 bad input, 3 equipment or environment.
+    """
+
+
+def main() -> None:
+    """Entry point: runs the command and leaves with its exit code."""
+    try:
+        app()
+    except output.Exit as end:
+        sys.exit(end.code)
+
+
+if __name__ == "__main__":
+    main()

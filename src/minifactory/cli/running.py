@@ -1,0 +1,137 @@
+"""The commands `run` and `skid`."""
+
+from __future__ import annotations
+
+import math
+import sys
+import webbrowser
+from pathlib import Path
+
+from minifactory.app.case import open_case
+from minifactory.app.execute import ask_on_terminal
+from minifactory.app.home import pki_folder, runs_folder
+from minifactory.app.links import Options
+from minifactory.app.main_job import Outcome, examine, run_case
+from minifactory.campaign.judge import Decision, Verdict
+from minifactory.campaign.targets import Judgement, shown
+from minifactory.cli.checking import open_checked
+from minifactory.cli.kernels import warm_up
+from minifactory.cli.output import Exit, print_json, stderr, stdout
+from minifactory.cli.progress import bar, live_status
+from minifactory.errors import Finding, InputError
+from minifactory.orbit.status import Status
+from minifactory.records.performance import FIGURES
+from minifactory.skid.faults import parse_fault
+
+FASTEST = 50.0
+"""Largest speed of a skid that runs by itself: a scan of 1 s of process time every 20 ms."""
+
+
+def options(
+    speed: str, in_memory: bool, connect: str, virtual: bool, seed: int, faults: tuple[str, ...]
+) -> Options:
+    """The options of a run; InputError when they contradict each other."""
+    if speed == "max":
+        factor = None
+    else:
+        try:
+            factor = 1.0 if speed == "real" else float(speed)
+        except ValueError:
+            factor = 0.0
+        if not 0.0 < factor <= FASTEST:
+            raise InputError(
+                Finding("--speed", f'"{speed}"', f'real, max, or a factor up to {FASTEST:g} such as "20"')
+            )
+    if connect and (in_memory or virtual or faults):
+        raise InputError(Finding("--connect", "a real server and options of the virtual skid", "one of them"))
+    if connect and speed == "max":
+        factor = 1.0  # a server that runs by itself sets the pace
+    if in_memory and factor is not None:
+        raise InputError(Finding("--in-memory", f"speed {speed}", "--speed max: it has no clock of its own"))
+    return Options(speed=factor, in_memory=in_memory, connect=connect, seed=seed, faults=faults)
+
+
+def run(
+    folder: Path, chosen: Options, runs: Path | None, samples: int, *, as_json: bool, open_record: bool
+) -> None:
+    """Run a case and end with the exit code of its outcome; the record's path is the last line printed."""
+    case = open_checked(folder)
+    for fault in chosen.faults:
+        parse_fault(fault, case.table)
+    person = sys.stdin.isatty() and stderr.is_terminal
+    place = runs_folder(runs)
+    warm_up()
+    with bar() as progress:
+        forecast = examine(case, samples, progress)
+    with live_status() as live:
+
+        def question(status: Status) -> str:
+            live.pause()
+            answer = ask_on_terminal(status)
+            live.go_on()
+            return answer
+
+        outcome = run_case(
+            case,
+            chosen,
+            place,
+            *forecast,
+            watcher=live,
+            ask=question if person else None,
+            say=stderr.print,
+        )
+    _conclude(outcome)
+    if as_json:
+        print_json(outcome.as_dict())
+    elif outcome.record is not None:
+        stdout.print(str(outcome.record))
+    if open_record and outcome.record is not None:
+        webbrowser.open(outcome.record.resolve().as_uri())
+    if outcome.exit_code:
+        raise Exit(outcome.exit_code)
+
+
+def _conclude(outcome: Outcome) -> None:
+    """What came of it, for people."""
+    if outcome.verdict is None or outcome.performance is None:
+        stderr.print("[bold]The gate stays closed: the prediction misses the targets.[/]")
+        for line in outcome.gate.lines():
+            stderr.print(f"  {line}", markup=False)
+        return
+    stderr.print(f"[bold]{outcome.verdict.decision.value.capitalize()}.[/]")
+    for judgement in outcome.verdict.judgements:
+        low, high = (
+            outcome.prediction.interval(judgement.target.figure)
+            if (judgement.target.figure in FIGURES)
+            else (float("nan"), float("nan"))
+        )
+        expected = f" (predicted {shown(low, judgement.target.kind)} to {shown(high, judgement.target.kind)})"
+        mark = _mark(outcome.verdict, judgement)
+        stderr.print(f"  {mark} {judgement}{expected if low == low else ''}", markup=False)
+    for reason in outcome.verdict.reasons:
+        stderr.print(f"  {reason}", markup=False)
+
+
+def _mark(verdict: Verdict, judgement: Judgement) -> str:
+    """Met, missed or open: a run that was cut short has met nothing yet."""
+    if not math.isfinite(judgement.value):
+        return "OPEN  "
+    if not judgement.met:
+        return "MISSED"
+    return "so far" if verdict.decision is Decision.INCOMPLETE else "met   "
+
+
+def skid(folder: Path, name: str, port: int, speed: str, seed: int, faults: tuple[str, ...]) -> None:
+    """Serve a virtual skid until it is told to stop."""
+    from minifactory.skid import server
+
+    warm_up()
+    case = open_case(folder)
+    chosen = name or case.bound.skid
+    arguments = ["--case", str(folder), "--skid", chosen, "--port", str(port), "--speed", speed]
+    arguments += ["--seed", str(seed), "--pki", str(pki_folder(f"skid-{chosen}")), "--stay"]
+    for fault in faults:
+        arguments += ["--fault", fault]
+    code = server.main(arguments)
+    if code:
+        raise Exit(code)

@@ -1,0 +1,61 @@
+"""The command `simulate`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from minifactory.app.predict import predict
+from minifactory.campaign.gate import gate
+from minifactory.campaign.report.picture import draw_prediction
+from minifactory.campaign.targets import shown
+from minifactory.cli.checking import open_checked
+from minifactory.cli.kernels import warm_up
+from minifactory.cli.output import Exit, check_picture, print_json, stderr, stdout
+from minifactory.cli.progress import bar
+from minifactory.errors import Finding, InputError
+from minifactory.records.export import write_csv_wide, write_parquet
+from minifactory.records.performance import FIGURES
+
+WRITERS = {".parquet": write_parquet, ".csv": write_csv_wide}
+
+
+def simulate(folder: Path, plot: Path | None, samples: int, export: Path | None, as_json: bool) -> None:
+    """Print the prediction of a case; exit 1 when it misses the targets."""
+    if plot is not None:
+        check_picture(plot)
+    if export is not None and export.suffix not in WRITERS:
+        raise InputError(Finding(str(export), f'no format "{export.suffix}"', ".parquet or .csv"))
+    case = open_checked(folder)
+    warm_up()
+    with bar() as progress:
+        prediction = predict(case, samples, progress)
+    result = gate(prediction, case.targets)
+    if plot is not None:
+        draw_prediction(case.name, prediction, plot)
+    if export is not None:
+        WRITERS[export.suffix](prediction.run, export)
+    if as_json:
+        print_json(
+            {
+                "case": case.name,
+                "performance": dict(prediction.performance.values),
+                "intervals": prediction.intervals(),
+                "phases": [asdict(phase) for phase in prediction.run.phases],
+                "pools": [asdict(pool) for pool in prediction.run.pools],
+                "consumed": dict(prediction.run.consumed),
+                "targets_met": result.passed,
+                "provenance": dict(prediction.run.provenance),
+            }
+        )
+    else:
+        for name, figure in FIGURES.items():
+            low, high = prediction.interval(name)
+            between = f"   ({shown(low, figure.kind)} to {shown(high, figure.kind)})" if low == low else ""
+            stdout.print(f"{figure.title:<22} {shown(prediction.performance[name], figure.kind)}{between}")
+        for judgement in result.missed:
+            stderr.print(str(judgement), markup=False)
+        if not result.passed:
+            stderr.print("minifactory run computes what would have to change.")
+    if not result.passed:
+        raise Exit(1)
