@@ -15,11 +15,14 @@ from minifactory.app.case import Case
 from minifactory.app.links import Link
 from minifactory.errors import EquipmentError, Finding
 from minifactory.historian import Writer
+from minifactory.orbit.checkpoint import Checkpoint
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.engine import Engine
 from minifactory.orbit.inlets import FlowPathInlets
+from minifactory.orbit.journal import Journal
 from minifactory.orbit.levels import Levels
 from minifactory.orbit.predictor import Predictor
+from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.states import ENDED, State
 from minifactory.orbit.status import Status
 from minifactory.recipe.model import PhaseKind
@@ -132,6 +135,7 @@ def run_recipe(
     predictor: Predictor | None = None,
     watcher: Watcher | None = None,
     ask: Question | None = None,
+    journal: Journal | None = None,
 ) -> Status:
     """The last status of the run of `case` over `link`, recorded by `writer` under `identifier`.
 
@@ -140,22 +144,69 @@ def run_recipe(
     InputError
         When the start is refused.
     """
+    engine = _engine(case, link, writer, ask, predictor, journal)
+    engine.load(case.bound, identifier, origin=link.origin, provenance=provenance, levels=_levels(case))
+    reply = engine.command("start", "command line")
+    return _supervise(case, link, engine, reply, watcher, ask)
+
+
+def take_up_run(
+    case: Case,
+    link: Link,
+    writer: Writer,
+    saved: Checkpoint,
+    on_restart: OnRestart,
+    journal: Journal,
+    *,
+    watcher: Watcher | None = None,
+    ask: Question | None = None,
+) -> Status:
+    """The last status of a run that another process left in its journal, taken up over `link`.
+
+    Raises
+    ------
+    InputError
+        When `saved` is of another recipe or skid, or the run had ended.
+    EquipmentError
+        When the equipment cannot be read.
+    """
+    engine = _engine(case, link, writer, ask, None, journal)
+    reply = engine.recover(case.bound, saved, on_restart, levels=_levels(case))
+    return _supervise(case, link, engine, reply, watcher, ask)
+
+
+def _engine(
+    case: Case,
+    link: Link,
+    writer: Writer,
+    ask: Question | None,
+    predictor: Predictor | None,
+    journal: Journal | None,
+) -> Engine:
+    """The controller of a case's skid; it waits for ever only for a person who can be asked."""
     policy = link.policy
     if ask is None:
         policy = replace(policy, hold_timeout=min(policy.hold_timeout, UNATTENDED))
-    engine = Engine(link.backend, link.clock, policy, predictor=predictor, safe=case.bound.safe)
+    safe = case.bound.safe
+    engine = Engine(link.backend, link.clock, policy, predictor=predictor, safe=safe, journal=journal)
     engine.subscribe(writer)
-    start = {name: vessel.volume for name, vessel in case.plant.vessels.items()}
-    minimum = {name: vessel.minimum for name, vessel in case.plant.vessels.items()}
-    capacity = {name: vessel.capacity for name, vessel in case.plant.vessels.items()}
-    engine.load(
-        case.bound,
-        identifier,
-        origin=link.origin,
-        provenance=provenance,
-        levels=Levels(start, minimum, FlowPathInlets(case.skid), capacity=capacity),
+    return engine
+
+
+def _levels(case: Case) -> Levels:
+    vessels = case.plant.vessels
+    return Levels(
+        {name: vessel.volume for name, vessel in vessels.items()},
+        {name: vessel.minimum for name, vessel in vessels.items()},
+        FlowPathInlets(case.skid),
+        capacity={name: vessel.capacity for name, vessel in vessels.items()},
     )
-    reply = engine.command("start", "command line")
+
+
+def _supervise(
+    case: Case, link: Link, engine: Engine, reply: Reply, watcher: Watcher | None, ask: Question | None
+) -> Status:
+    """Scan until the run has ended; `reply` is the answer to its start or restart."""
     shown = 0.0
     interruption = Interruption(ask)
     with interruption.guarding(engine):

@@ -42,6 +42,12 @@ class Options:
         Without OPC UA, in this process.
     connect : str
         URL of a server that runs already; empty: start a virtual skid.
+    map : Path or None
+        Tag map of that server; None: it is laid out as ours.
+    user : str
+        User name on that server; empty: our certificate is enough.
+    password : str
+        Never written anywhere.
     seed : int
         Of the virtual skid's truth, latencies and noise.
     scan : float
@@ -55,6 +61,9 @@ class Options:
     speed: float | None = None
     in_memory: bool = False
     connect: str = ""
+    map: Path | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
     seed: int = 1
     scan: float = 1.0
     faults: tuple[str, ...] = ()
@@ -155,7 +164,7 @@ def _virtual(case: Case, options: Options) -> Iterator[Link]:
 
 @contextmanager
 def _connected(case: Case, options: Options) -> Iterator[Link]:
-    target = Target(options.connect, _orbit_identity())
+    target = Target(options.connect, _orbit_identity(), user=options.user, password=options.password)
     with _opened(case, options, target) as link:
         yield link
 

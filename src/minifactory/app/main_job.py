@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from minifactory.app.forecast import CaseForecast
 from minifactory.app.home import DATABASE
 from minifactory.app.links import Link, Options, open_link
 from minifactory.app.predict import Progress, predict, present_values, what_if
+from minifactory.app.unfinished import StartedRun, note_start
 from minifactory.campaign.appraisal import appraise
 from minifactory.campaign.gate import GateResult, gate
 from minifactory.campaign.judge import Decision, Verdict, judge
@@ -23,6 +25,7 @@ from minifactory.campaign.report import BatchRecord, fronts, overlays, write
 from minifactory.errors import Finding, TargetError
 from minifactory.historian import Store, Writer, load_run
 from minifactory.historian.audit import Verification
+from minifactory.orbit.journal import Journal
 from minifactory.plant.model import Plant
 from minifactory.records.chromatogram import ChromatogramFile
 from minifactory.records.compare import Comparison, compare
@@ -164,7 +167,9 @@ def run_case(
         tell(f"Skid {case.bound.skid} by {link.name}, speed {options.speed_text}.")
         provenance = _provenance(case, options, link, prediction)
         started = datetime.now(UTC)
-        with Writer(store, folder / "spool") as writer:
+        samples = int(prediction.run.provenance.get("samples", "0"))
+        noted = StartedRun(identifier, folder / identifier, case.name, case.hashes, options, samples, started)
+        with Writer(store, folder / "spool") as writer, _journal(noted) as journal:
             status = run_recipe(
                 case,
                 link,
@@ -174,6 +179,7 @@ def run_case(
                 predictor=CaseForecast(case, prediction),
                 watcher=watcher,
                 ask=ask,
+                journal=journal,
             )
             ended = datetime.now(UTC)
             writer.flush()
@@ -182,9 +188,35 @@ def run_case(
             if found is not None:
                 file_analysis(case, writer, load_run(store, identifier, ()), found, link)
     tell(f"The run ended in state {status.state.value}: {status.reason.rstrip('.')}.")
+    return conclude(case, identifier, prediction, passed, folder, (started, ended))
+
+
+@contextmanager
+def _journal(run: StartedRun) -> Iterator[Journal | None]:
+    """The journal of a run on equipment that goes on without us; None for every other."""
+    if not run.options.connect:
+        yield None
+        return
+    note_start(run)
+    journal = Journal(run.journal)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def conclude(
+    case: Case,
+    identifier: str,
+    prediction: Prediction,
+    passed: GateResult,
+    folder: Path,
+    times: tuple[datetime, datetime],
+) -> Outcome:
+    """The outcome of a run that has ended and been recorded: compared, judged and written down."""
+    store = Store(folder / DATABASE)
     run = load_run(store, identifier)
-    audit = store.verify(identifier)
-    return _concluded(case, identifier, prediction, passed, run, audit, folder, (started, ended))
+    return _concluded(case, identifier, prediction, passed, run, store.verify(identifier), folder, times)
 
 
 def _concluded(

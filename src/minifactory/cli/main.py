@@ -29,6 +29,15 @@ Runs = Annotated[Path | None, typer.Option("--runs", help="Folder of runs (defau
 def run(
     case: CaseFolder,
     connect: Annotated[str, typer.Option(help="URL of a running OPC UA server.", metavar="URL")] = "",
+    tag_map: Annotated[
+        Path | None, typer.Option("--map", help="Where its tags are (minifactory map).", metavar="FILE")
+    ] = None,
+    user: Annotated[str, typer.Option(help="User name on that server.")] = "",
+    password_file: Annotated[Path | None, typer.Option(help="Its first line is the password.")] = None,
+    resume: Annotated[
+        str, typer.Option(help="Go on with a run that was cut short ('last' or its name).", metavar="RUN")
+    ] = "",
+    on_restart: Annotated[str, typer.Option(help="With --resume: resume, hold, ask or safe.")] = "resume",
     virtual: Annotated[bool, typer.Option("--virtual", help="On a virtual skid (default).")] = False,
     in_memory: Annotated[bool, typer.Option("--in-memory", help="Virtual skid without OPC UA.")] = False,
     speed: Annotated[str, typer.Option(help="real, a factor such as 20, or max.")] = "max",
@@ -40,10 +49,24 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Predict, gate, run, compare, judge, and write the batch record: the main job."""
+    if resume:
+        from minifactory.cli import resuming
+
+        with told(as_json):
+            resuming.resume(
+                case, resume, on_restart, runs, password_file, as_json=as_json, open_record=open_record
+            )
+        return
     from minifactory.cli import running
+    from minifactory.cli.signing_in import password_of
 
     with told(as_json):
-        options = running.options(speed, in_memory, connect, virtual, seed, tuple(fault or ()))
+        options = running.options(
+            *(speed, in_memory, connect, virtual, seed, tuple(fault or ())),
+            tag_map=tag_map,
+            user=user,
+            password=password_of(user, password_file),
+        )
         running.run(case, options, runs, samples, as_json=as_json, open_record=open_record)
 
 

@@ -12,6 +12,7 @@ from minifactory.app.execute import ask_on_terminal
 from minifactory.app.home import pki_folder, runs_folder
 from minifactory.app.links import Options
 from minifactory.app.main_job import Outcome, examine, run_case
+from minifactory.app.unfinished import refuse_to_overrun
 from minifactory.campaign.judge import Decision, Verdict
 from minifactory.campaign.targets import Judgement, shown
 from minifactory.cli.checking import open_checked
@@ -28,7 +29,15 @@ FASTEST = 50.0
 
 
 def options(
-    speed: str, in_memory: bool, connect: str, virtual: bool, seed: int, faults: tuple[str, ...]
+    speed: str,
+    in_memory: bool,
+    connect: str,
+    virtual: bool,
+    seed: int,
+    faults: tuple[str, ...],
+    tag_map: Path | None = None,
+    user: str = "",
+    password: str = "",
 ) -> Options:
     """The options of a run; InputError when they contradict each other."""
     if speed == "max":
@@ -48,7 +57,19 @@ def options(
         factor = 1.0  # a server that runs by itself sets the pace
     if in_memory and factor is not None:
         raise InputError(Finding("--in-memory", f"speed {speed}", "--speed max: it has no clock of its own"))
-    return Options(speed=factor, in_memory=in_memory, connect=connect, seed=seed, faults=faults)
+    if not connect and (tag_map is not None or user):
+        given = "--map" if tag_map is not None else "--user"
+        raise InputError(Finding(given, "without a server that it is for", "--connect URL as well"))
+    return Options(
+        speed=factor,
+        in_memory=in_memory,
+        connect=connect,
+        map=None if tag_map is None else tag_map.resolve(),
+        user=user,
+        password=password,
+        seed=seed,
+        faults=faults,
+    )
 
 
 def run(
@@ -60,6 +81,8 @@ def run(
         parse_fault(fault, case.table)
     person = sys.stdin.isatty() and stderr.is_terminal
     place = runs_folder(runs)
+    if chosen.connect:
+        refuse_to_overrun(place, chosen.connect)
     warm_up()
     with bar() as progress:
         forecast = examine(case, samples, progress)
@@ -80,6 +103,11 @@ def run(
             ask=question if person else None,
             say=stderr.print,
         )
+    show_outcome(outcome, as_json=as_json, open_record=open_record)
+
+
+def show_outcome(outcome: Outcome, *, as_json: bool, open_record: bool) -> None:
+    """Tell what came of a run and end with its exit code."""
     _conclude(outcome)
     if as_json:
         print_json(outcome.as_dict())

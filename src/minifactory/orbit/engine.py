@@ -20,7 +20,7 @@ from minifactory.orbit.conduct import INTERLOCK, INTERLOCK_PAUSE, Conduct
 from minifactory.orbit.current import Current, check_against
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.dispatch import Dispatch
-from minifactory.orbit.guards import AgeGuard, EquipmentGuard, LinkGuard, interlock_demands
+from minifactory.orbit.guards import FOLLOWED, AgeGuard, EquipmentGuard, LinkGuard, interlock_demands
 from minifactory.orbit.image import Image
 from minifactory.orbit.instructions import Instructions
 from minifactory.orbit.intake import Intake
@@ -259,7 +259,9 @@ class Engine:
             if self._image.lost:
                 found = f"recover: {self._link.message}"
                 raise InputError(Finding(f"orbit {self._table.skid}", found, remedy="Restore the link."))
-            seen = compare(saved, self._image, self._words, self._clock.wall())
+            state = self._equipment.state or ""
+            standing = state if state in FOLLOWED else ""
+            seen = compare(saved, self._image, self._words, self._clock.wall(), standing)
             return self._sequencer.restore(saved, seen, on_restart, current)
 
         # What was called just before the end may not be shown as accepted yet.
@@ -378,7 +380,7 @@ class Engine:
         if lost is None and not self._age.quiet:
             demands += self._age.look(self._ready.needs(), link, time, alarms)
         equipment = self._equipment.look(time, alarms)
-        if equipment is not None:
+        if equipment is not None and self._sequencer.under_way:
             demands.append(equipment)
         demands += interlock_demands(self._interlocks, self._sample, time, alarms)
         current = self._sequencer.current

@@ -11,6 +11,7 @@ alarmed.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import struct
@@ -50,6 +51,11 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            os.close(self._file)
+            found = "another process is supervising this run"
+            raise EnvironmentFault(Finding(str(path), found, remedy="End that process first.")) from fault
         except OSError as fault:
             found = f"no journal can be kept there: {fault.strerror}"
             raise EnvironmentFault(Finding(str(path), found)) from fault

@@ -43,6 +43,8 @@ _RESTING = {
     State.HOLDING.value: State.HELD,
     State.HELD.value: State.HELD,
 }
+OF_ITSELF = frozenset({"Safe"})
+"""States that the equipment takes because nobody supervised it: left again with the controller back."""
 _FLOWING = ("Running", "Resuming", "Pausing", "Paused")
 
 
@@ -51,12 +53,16 @@ class Findings:
     """What the read-back tells of the time without a controller.
 
     `gap` in s, `volume` in m3 pumped meanwhile; `doubts` are the things that could not be resolved, in words.
+    `standing` is the state in which the equipment has stopped by itself, empty when it has not; `ran` the
+    time in s for which the method went on (less than the gap when the pumps were stopped on the way).
     """
 
     gap: float
     volume: float
     doubts: tuple[str, ...]
     accepted: int
+    standing: str = ""
+    ran: float = 0.0
 
 
 def resting_state(saved: str) -> State:
@@ -92,9 +98,9 @@ def may_recover(saved: Checkpoint, bound: BoundRecipe, skid: str, state: State) 
         raise InputError(findings)
 
 
-def compare(saved: Checkpoint, image: Image, words: Words, wall: datetime) -> Findings:
+def compare(saved: Checkpoint, image: Image, words: Words, wall: datetime, standing: str = "") -> Findings:
     """What happened since the checkpoint, by the equipment's counters; by the wall clock where it has
-    none."""
+    none. `standing`: the state in which the equipment has stopped by itself, if it has."""
     doubts: list[str] = []
     time, volume = _read(image, words.process_time), _read(image, words.pumped)
     if time is not None and saved.device_time is not None and time >= saved.device_time:
@@ -112,7 +118,16 @@ def compare(saved: Checkpoint, image: Image, words: Words, wall: datetime) -> Fi
         doubts.append("which instructions were carried out, for the equipment shows no number")
     elif accepted > saved.number:
         doubts.append(f"instructions up to number {accepted:g}, for the journal ends at {saved.number}")
-    return Findings(gap, pumped, tuple(doubts), int(accepted or 0))
+    if standing and any(item.name in words.blocking for item in saved.open):
+        doubts.append(f"whether the pump wash was finished, for the equipment is in its state {standing}")
+    ran = min(gap, _time_to_pump(pumped, saved, words)) if standing else gap
+    return Findings(gap, pumped, tuple(doubts), int(accepted or 0), standing, ran)
+
+
+def _time_to_pump(volume: float, saved: Checkpoint, words: Words) -> float:
+    """s that the pumps needed for `volume` (m3) at the flow that was wanted; 0 when none was."""
+    flow = saved.wanted.get(words.flow_setpoint or "", 0.0) * min(saved.factors.values(), default=1.0)
+    return volume / flow if flow > 0.0 else 0.0
 
 
 def take_up(
@@ -133,7 +148,7 @@ def take_up(
     current.procedure.take_up(
         saved.position,
         origin + saved.phase_started,
-        saved.phase_time + (found.gap if running else 0.0),
+        saved.phase_time + (found.ran if running else 0.0),
         saved.phase_volume + (found.volume if flowing else 0.0),
         saved.fired,
         saved.memory,

@@ -14,6 +14,7 @@ from minifactory.orbit.outputs import Outputs
 from minifactory.orbit.policy import Policy, Reaction
 from minifactory.orbit.recorder import Recorder
 from minifactory.orbit.restart import (
+    OF_ITSELF,
     Findings,
     OnRestart,
     drop_unsent_gradient,
@@ -142,10 +143,14 @@ class Sequencer:
         take_up(saved, found, current, now.process, now.link, self._outputs, self._instructions, conduct)
         self.state, self.entered, self._entered_link = resting_state(saved.state), now.process, now.link
         doubtful = "; unknown: " + "; ".join(found.doubts) if found.doubts else ""
-        decided = f"restart after {found.gap:.1f} s, policy {policy.value}{doubtful}"
+        stood = f"; the equipment is in its state {found.standing}" if found.standing else ""
+        decided = f"restart after {found.gap:.1f} s, policy {policy.value}{stood}{doubtful}"
         self.reason = decided
         self._recorder.run_resumed(now, current, found.gap, policy.value, decided)
         self._recorder.everything(now.process, self._image, {})
+        was_running = self.state is State.RUNNING
+        if found.standing and self.state in (State.RUNNING, State.HELD):
+            self.state = State.PAUSED  # the equipment has stopped its pumps itself: follow it
         if self.state is State.PAUSED:
             self._outputs.reduce(PAUSE, 0.0)
         ending = ending_command(saved.state)
@@ -156,7 +161,11 @@ class Sequencer:
         elif self.state is State.RUNNING and (policy is not OnRestart.RESUME or found.doubts):
             drop_unsent_gradient(self._instructions, conduct)
             self.go(Command.PAUSE if policy is OnRestart.ASK else Command.HOLD, decided, "restart")
-        if self.state is not State.RUNNING:
+        elif self.state is State.PAUSED and was_running:
+            drop_unsent_gradient(self._instructions, conduct)
+            if policy is OnRestart.RESUME and not found.doubts and found.standing in OF_ITSELF:
+                self.go(Command.RESUME, decided, "restart")
+        if self.state not in (State.RUNNING, State.RESUMING):
             self._alarm("Restart", decided, Priority.HIGH)
         return decided
 
