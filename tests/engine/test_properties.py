@@ -89,7 +89,7 @@ def draws(draw: st.DrawFn) -> Draw:
         draw(st.floats(0.4, 0.9)), draw(st.floats(15e-6, 60e-6)), draw(st.floats(3e-6, 3e-5)),
         draw(st.floats(2e-7, 2e-6)),
         accessibility={"salt": 1.0, "a": draw(st.floats(0.3, 1.0)), "b": 0.8}, pore_diffusion=8e-11,
-        binding=draw(_bindings()), elements=6, degree=3, radial_nodes=3,
+        binding=draw(_bindings()), elements=6, degree=3, radial_nodes=3, transfer_coefficient=0.3,
     )  # fmt: skip
     feed = st.tuples(st.floats(20.0, 400.0), st.floats(0.0, 2.0), st.floats(0.0, 2.0))
     return Draw(
@@ -123,8 +123,8 @@ START = np.array([50.0, 0.0, 0.0])
 def test_mass_closes_and_nothing_is_negative(draw: Draw) -> None:
     outlet = _run(draw.network(), draw.sections(), START)
     assert np.all(np.isfinite(outlet))
-    # On 24 nodes an undershoot of five per cent of the feed is what sharp fronts may show.
-    assert np.all(outlet.min(axis=0) >= -0.05 * np.array([400.0, 2.0, 2.0]))
+    # The undershoot that the tolerance allows to bound components, before the monotone scheme takes over.
+    assert np.all(outlet.min(axis=0)[1:] >= -0.01 * np.array([2.0, 2.0]))
 
 
 @FAST

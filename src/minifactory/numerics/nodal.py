@@ -120,6 +120,24 @@ def discontinuous_galerkin(edges: Array, degree: int) -> AxialOperators:
     return AxialOperators(position, weight, convection, divergence @ gradient, inlet)
 
 
+def subcells(axial: AxialOperators) -> AxialOperators:
+    """First-order upwind finite volumes whose cells are the quadrature weights of `axial`: monotone.
+
+    They hold the same amounts at the same nodes, and spread a front over a few cells instead of oscillating.
+    """
+    n = len(axial.weight)
+    edges = np.concatenate(([0.0], np.cumsum(axial.weight)))
+    distance = np.diff(0.5 * (edges[1:] + edges[:-1]))
+    convection = (np.eye(n) - np.eye(n, k=-1)) / axial.weight[:, None]
+    across = np.zeros((n + 1, n))  # gradient at the faces, none at the ends
+    for i in range(1, n):
+        across[i, i - 1], across[i, i] = -1.0 / distance[i - 1], 1.0 / distance[i - 1]
+    inlet = np.zeros(n)
+    inlet[0] = 1.0 / axial.weight[0]
+    dispersion = (across[1:] - across[:-1]) / axial.weight[:, None]
+    return AxialOperators(axial.position, axial.weight, convection, dispersion, inlet)
+
+
 @lru_cache(maxsize=64)
 def stirred_cells(cells: int) -> AxialOperators:
     """Operators of `cells` equal stirred cells in a row (first order upwind); no dispersion of their own."""
@@ -187,3 +205,34 @@ def sphere(nodes: int) -> SphereOperators:
     volume = 3.0 * (w * r**2) @ values
     stiff = 3.0 * np.einsum("k,ki,kj->ij", w * r**2, slopes, slopes)
     return SphereOperators(np.sqrt(x), volume, stiff / volume[:, None])
+
+
+@dataclass(frozen=True)
+class ParticleOperators:
+    """Diffusion in spheres of several sizes, their nodes one after another, and their films.
+
+    In units of a reference radius and its film: p' = -D/R2 stiffness p + film_in (3 k / R) (c - p); the
+    liquid between the particles loses phase film_out (3 k / R) (c - p) to the surface nodes. `weight` (n,)
+    are volume fractions of all particles, sum 1; weight * film_in = film_out.
+    """
+
+    stiffness: Array
+    weight: Array
+    film_in: Array
+    film_out: Array
+
+
+def particles(nodes: int, radii: Array, fractions: Array, films: Array) -> ParticleOperators:
+    """Operators of spheres of `radii` and film coefficients `films` relative to the reference, (sizes,).
+
+    `fractions` (sizes,) are their parts of the particles' volume, sum 1; each size has `nodes` nodes.
+    """
+    one = sphere(nodes)
+    total = nodes * len(radii)
+    stiffness, film_in = np.zeros((total, total)), np.zeros(total)
+    for j, (radius, film) in enumerate(zip(radii, films, strict=True)):
+        block = slice(j * nodes, (j + 1) * nodes)
+        stiffness[block, block] = one.stiffness / radius**2
+        film_in[block.stop - 1] = film / radius / one.weight[-1]
+    weight = np.concatenate([fraction * one.weight for fraction in fractions])
+    return ParticleOperators(stiffness, weight, film_in, weight * film_in)

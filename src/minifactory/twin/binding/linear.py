@@ -9,7 +9,7 @@ constant.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,4 +66,4 @@ class Linear:
         tau = time_constants(self.k_kin, names, "Linear")
         k = numbers(self.k_eq, names, "Linear", "k_eq")
         table = np.column_stack((at, k, relaxation_speed(tau, k)))
-        return lay_out(LAW, components, table, names, tau)
+        return replace(lay_out(LAW, components, table, names, tau), linear=True)

@@ -33,4 +33,5 @@ class NoBinding:
             np.zeros(n),
             np.zeros(n, dtype=np.bool_),
             np.zeros(0, dtype=np.bool_),
+            linear=True,
         )

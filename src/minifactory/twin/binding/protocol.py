@@ -67,6 +67,8 @@ class CompiledBinding:
         Components whose concentration enters the law.
     kinetic : ndarray of bool (nb,)
         False for states in rapid equilibrium.
+    linear : bool
+        Whether q is proportional to c, so that no front sharpens itself.
     """
 
     law: BindingLaw
@@ -77,6 +79,7 @@ class CompiledBinding:
     takes_part: NDArray[np.bool_]
     kinetic: NDArray[np.bool_]
     notes: Mapping[str, str] = field(default_factory=dict)
+    linear: bool = False
 
 
 @runtime_checkable

@@ -6,7 +6,15 @@ from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.sections import Section, Tolerance
 from minifactory.twin.engine.sensitivity import Sensitivity, sensitivities
 from minifactory.twin.engine.solution import MassBalance, Solution, integrate
-from minifactory.twin.engine.specification import Bed, BedModel, Inlet, Link, StirredTank, Tube
+from minifactory.twin.engine.specification import (
+    Bed,
+    BedModel,
+    Inlet,
+    Link,
+    ParticleSize,
+    StirredTank,
+    Tube,
+)
 from minifactory.twin.engine.stepper import Stepper
 from minifactory.twin.engine.warm_up import warmup
 
@@ -20,6 +28,7 @@ __all__ = [
     "Link",
     "MassBalance",
     "Network",
+    "ParticleSize",
     "Section",
     "Sensitivity",
     "Solution",

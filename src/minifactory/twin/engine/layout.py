@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minifactory.numerics import nodal
 from minifactory.twin.binding.equilibrium import equilibrium
@@ -37,6 +38,10 @@ class Layout:
         Position of the tables' links in the order of the description.
     main_component : ndarray (size,)
         Component whose scale the absolute tolerance of a state follows; -1 for integrals.
+    fronts : ndarray of bool (units, nc)
+        Components whose fronts may sharpen themselves in a unit.
+    monotone : ndarray
+        `operators` of the tables with finite volumes in these units.
     """
 
     tables: Tables
@@ -49,6 +54,12 @@ class Layout:
     unit_index: dict[str, int]
     link_index: t.Integers
     main_component: t.Integers
+    fronts: NDArray[np.bool_]
+    monotone: Array
+
+    def holding(self) -> Tables:
+        """The tables with upwind finite volumes where fronts may sharpen themselves: no undershoot."""
+        return self.tables._replace(operators=self.monotone)
 
     def liquid(self, state: Array, unit: int) -> Array:
         """View of the liquid between particles of a unit, (nodes, nc)."""
@@ -127,8 +138,10 @@ def build_layout(
     order = np.zeros((nu, nc), dtype=np.int64)
     owner, state_of = np.full((nu, widest), -1, dtype=np.int64), np.full((nu, nc), -1, dtype=np.int64)
     by_unit, by_component = np.zeros((nu, 3)), np.zeros((nu, 6, nc))
+    fronts = np.zeros((nu, nc), dtype=np.bool_)
     stoichiometry, kinetic = np.zeros((nu, nc, widest)), np.zeros((nu, widest))
     operators: list[Array] = []
+    monotone: list[Array] = []
     parameters: list[Array] = [np.zeros(0)]
     at = {"operators": 0, "work": 0, "pivots": 1}
     for u, part in enumerate(parts):
@@ -141,13 +154,16 @@ def build_layout(
             (part.dispersion, part.dispersivity, part.film, part.pore, part.diffusion, part.surface)
         ):
             by_component[u, column] = 0.0 if given is None else given
+        if part.fronts is not None:
+            fronts[u] = part.fronts
         row, after = unit[u], unit[u + 1]
-        pieces, lower, upper = _operators(part)
+        pieces, upwind, lower, upper = _operators(part)
         n, nr = len(part.operators.position), part.radial
         same = bool(np.all(part.dispersion == part.dispersion[0]))
         row[: t.AT_OPERATORS] = part.kind, n, nr, nb, m, int(part.kind == t.CELLS and same), lower, upper
         row[t.AT_OPERATORS] = at["operators"]
         operators += pieces
+        monotone += upwind
         at["operators"] += sum(len(piece) for piece in pieces)
         after[t.AT_STATE] = row[t.AT_STATE] + n * nc + n * nr * nc + n * max(nr, 1) * nb
         after[t.LAW_AT] = row[t.LAW_AT]
@@ -197,24 +213,32 @@ def build_layout(
         index,
         link_order,
         main,
+        fronts,
+        np.concatenate(monotone),
     )
 
 
-def _operators(part: UnitParts) -> tuple[list[Array], int, int]:
-    """The pieces of `operators` of a unit, in their order, and the node bandwidths."""
+def _operators(part: UnitParts) -> tuple[list[Array], list[Array], int, int]:
+    """The pieces of `operators` of a unit, in their order, the monotone ones, and the node bandwidths."""
     axial = part.operators
     bands = axial.bands if np.any(part.dispersion + part.dispersivity) else axial.convection_bands
     convection, dispersion, lower, upper = bands
-    sphere = nodal.sphere(max(part.radial, 1))
+    particle = part.particle
     pieces = [
         convection,
         dispersion,
         axial.inlet,
         axial.weight,
-        sphere.stiffness.ravel(),
-        sphere.weight,
+        particle.stiffness.ravel(),
+        particle.weight,
+        particle.film_in,
+        particle.film_out,
     ]
-    return pieces, lower, upper
+    if part.fronts is None or not np.any(part.fronts):
+        return pieces, pieces, lower, upper
+    cells = nodal.subcells(axial)
+    held = [nodal.to_band(matrix, lower, upper).ravel() for matrix in (cells.convection, cells.dispersion)]
+    return pieces, [*held, cells.inlet, *pieces[3:]], lower, upper
 
 
 def _reserve(row: t.Integers, nc: int, at: dict[str, int]) -> None:
@@ -295,18 +319,14 @@ def _held(tables: Tables, parts: Sequence[UnitParts]) -> tuple[Array, Array]:
     nc = tables.components
     held, fixed = np.zeros((nc, tables.size)), np.zeros(nc)
     for u, part in enumerate(parts):
-        n, nr, nb, at = (
-            int(tables.unit[u, t.NODES]),
-            int(tables.unit[u, t.RADIAL]),
-            int(tables.unit[u, t.BOUND]),
-            int(tables.unit[u, t.AT_STATE]),
-        )
+        nr = int(tables.unit[u, t.RADIAL])
+        n, nb, at = (int(tables.unit[u, column]) for column in (t.NODES, t.BOUND, t.AT_STATE))
         for i in range(n):
             liquid = part.volume * part.operators.weight[i]
             held[np.arange(nc), at + i * nc + np.arange(nc)] = liquid
             if part.kind == t.CELLS or part.binding is None:
                 continue
-            radial = nodal.sphere(nr).weight if part.kind == t.PORES else np.ones(1)
+            radial = part.particle.weight if part.kind == t.PORES else np.ones(1)
             particle = liquid * (part.phase if part.kind == t.PORES else 1.0)
             solid_at = at + n * nc + n * nr * nc
             for r, weight in enumerate(radial):

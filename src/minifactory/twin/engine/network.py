@@ -11,7 +11,7 @@ import numpy as np
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.twin.binding.protocol import CompiledBinding
 from minifactory.twin.engine.layout import Layout, build_layout
-from minifactory.twin.engine.specification import Bed, BedModel, Inlet, Link, NetworkUnit, StirredTank, Tube
+from minifactory.twin.engine.specification import Bed, Inlet, Link, NetworkUnit, StirredTank, Tube
 from minifactory.twin.engine.tables import Array
 
 
@@ -150,9 +150,21 @@ def _unit_findings(unit: NetworkUnit) -> Sequence[Finding]:
         bounds["length"] = (unit.length, unit.length > 0.0)
         bounds["area"] = (unit.area, unit.area > 0.0)
         bounds["interstitial_porosity"] = (unit.interstitial_porosity, 0.0 < unit.interstitial_porosity < 1.0)
-        if unit.model is not BedModel.LRM:
+        if unit.model.porous:
             bounds["particle_porosity"] = (unit.particle_porosity, 0.0 < unit.particle_porosity <= 1.0)
-            bounds["particle_radius"] = (unit.particle_radius, unit.particle_radius > 0.0)
+            bounds["particle_radius"] = (unit.mean_radius, unit.mean_radius > 0.0)
+            for at, size in enumerate(unit.particle_sizes, start=1):
+                bounds[f"radius of particle size {at}"] = (size.radius, size.radius > 0.0)
+                bounds[f"fraction of particle size {at}"] = (size.fraction, 0.0 < size.fraction <= 1.0)
+                film = 1.0 if size.film is None else size.film
+                bounds[f"film of particle size {at}"] = (film, film > 0.0)
+        if unit.particle_sizes:
+            total = sum(size.fraction for size in unit.particle_sizes)
+            bounds["sum of the fractions of the particle sizes"] = (total, abs(total - 1.0) < 1e-6)
+            radius = unit.particle_radius
+            bounds["particle_radius beside particle_sizes"] = (radius, radius == 0.0)
+        if unit.particle_sizes and not unit.model.porous:
+            return [Finding(where, f"particle sizes in a bed by {unit.model.name}", "LRMP or GRM")]
         bounds["elements"] = (unit.elements, unit.elements >= 1)
         bounds["degree"] = (unit.degree, 1 <= unit.degree <= 10)
     return [

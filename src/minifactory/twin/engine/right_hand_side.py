@@ -3,6 +3,8 @@
 Liquid between particles    c' = -Q/V C c + (D + d Q)/L2 B c + b sum_k Q_k c_k / V - phase film (c - p_R)
 Liquid in the particle      pore p' + solid S q' = -pore D_p/R2 K p - solid D_s/R2 K S q + film (c - p_R) /
 w_R Bound states                q' = law(p, q)   or   0 = law(p, q)
+Several particle sizes      the particles of a node one after another in `radius`, each with its surface node;
+                            phase film (c - p_R) is then the sum over the sizes
 LRM                         c' + phase S q' = transport,   law(c, q)
 
 The liquid rows carry the total of a component, so the binding rate never enters a mass balance.
@@ -207,12 +209,11 @@ def _particles(tb: Tables, u: int, y: Array, f: Array) -> None:
     solid = pores + n * nr * nc
     width = tb.unit[u, LOWER] + tb.unit[u, UPPER] + 1
     stiffness = tb.unit[u, AT_OPERATORS] + 2 * n * width + 2 * n
-    surface_weight = tb.operators[stiffness + nr * nr + nr - 1]
+    film_in = stiffness + nr * nr + nr
+    film_out = film_in + nr
     for i in range(n):
         for k in range(nc):
             first = pores + i * nr * nc + k
-            film = tb.by_component[u, FILM, k] * (y[at + i * nc + k] - y[first + (nr - 1) * nc])
-            f[at + i * nc + k] -= tb.by_unit[u, PHASE] * film
             for r in range(nr):
                 total = 0.0
                 if nr > 1:
@@ -227,7 +228,10 @@ def _particles(tb: Tables, u: int, y: Array, f: Array) -> None:
                                 )
                         total -= tb.operators[stiffness + r * nr + s] * held
                 f[first + r * nc] = total
-            f[first + (nr - 1) * nc] += film / surface_weight
+                if tb.operators[film_out + r] != 0.0:
+                    film = tb.by_component[u, FILM, k] * (y[at + i * nc + k] - y[first + r * nc])
+                    f[at + i * nc + k] -= tb.by_unit[u, PHASE] * tb.operators[film_out + r] * film
+                    f[first + r * nc] += tb.operators[film_in + r] * film
 
 
 @inline_kernel

@@ -49,12 +49,17 @@ class Tolerance:
         The absolute error allowed, as a multiple of ``relative * scales``.
     max_steps : int
         Bound on steps of one integration (or of one online call); then SolverError.
+    undershoot : float
+        Largest negative value of a bound component at an outlet that is accepted, as a part of its scale or
+        of its peak. When a front too sharp for the mesh exceeds it, or stops the integration, that is
+        repeated with a monotone scheme of first order, and the solution says so. Infinite: never.
     """
 
     relative: float = 1e-4
     scales: Array | None = None
     absolute: float = 1.0
     max_steps: int = 200_000
+    undershoot: float = 0.01
 
 
 def section_arrays(network: Network, sections: Sequence[Section]) -> tuple[Array, Array, Array]:

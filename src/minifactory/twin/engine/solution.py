@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from minifactory.twin.engine.layout import Layout
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.scratch import new_scratch, no_inputs, solver_error
 from minifactory.twin.engine.sections import Section, Tolerance, absolute_tolerances, section_arrays
-from minifactory.twin.engine.tables import AT_STATE, NODES, Array, Integers
+from minifactory.twin.engine.tables import AT_STATE, NODES, Array, Integers, Tables
 
 MASS_TOLERANCE = 1e-8
 
@@ -60,6 +60,10 @@ class Solution:
         End state, the start of a following integration.
     balance : MassBalance
     steps, rejected : int
+    smeared : tuple of str
+        Beds computed with a monotone scheme of first order because their mesh cannot hold a front (see
+        ``Tolerance``): nothing is negative, but fronts are wider than the column's, by about one plate per
+        node. A finer mesh, or :func:`integrate_to`, cures it.
     """
 
     times: Array
@@ -70,6 +74,7 @@ class Solution:
     balance: MassBalance
     steps: int
     rejected: int
+    smeared: tuple[str, ...] = ()
 
 
 def port_states(network: Network, ports: Sequence[str]) -> Integers:
@@ -121,6 +126,9 @@ class Task:
     max_steps: int
     output_times: Array
     ports: tuple[str, ...]
+    scales: Array
+    least: Array
+    undershoot: float
 
 
 def prepare(
@@ -134,17 +142,52 @@ def prepare(
     """The checked arrays of an integration; arguments as :func:`integrate`."""
     times, flows, inlets = section_arrays(network, sections)
     before = _checked_state(network.layout, state)
-    absolute = absolute_tolerances(network, tolerance, _scales(network, tolerance, inlets, before))
+    scales = _scales(network, tolerance, inlets, before)
     return Task(
-        network, times, flows, inlets, before, absolute, tolerance.relative, tolerance.max_steps,
-        _checked_times(output_times, times), tuple(ports),
+        network, times, flows, inlets, before, absolute_tolerances(network, tolerance, scales),
+        tolerance.relative, tolerance.max_steps, _checked_times(output_times, times), tuple(ports),
+        scales, _least(network, inlets, before), tolerance.undershoot,
     )  # fmt: skip
+
+
+def _least(network: Network, inlets: Array, state: Array) -> Array:
+    """Lowest concentration (nc,) that enters or is there, at most 0, mol/m3; -inf: no sharp fronts."""
+    layout = network.layout
+    lowest = np.minimum(inlets.min(axis=(0, 1, 2), initial=0.0), 0.0)
+    for u in range(layout.tables.units):
+        lowest = np.minimum(lowest, layout.liquid(state, u).min(axis=0))
+    return np.where(np.any(layout.fronts, axis=0), lowest, -np.inf)
+
+
+def _undershoots(task: Task, outlet: Array) -> bool:
+    """Whether a front in `outlet` (nt, ports, nc) was too sharp for the mesh."""
+    size = np.maximum(task.scales, outlet.max(axis=(0, 1), initial=0.0))
+    return bool(np.any(outlet < task.least - task.undershoot * size))
 
 
 def run(
     task: Task, plan: Array | None = None, forced: bool = False, cancel: Integers | None = None
 ) -> Solution:
-    """The solution of `task`; `plan`, `forced` and `cancel` as in :func:`step_control.run_sections`."""
+    """The solution of `task`; `plan`, `forced` and `cancel` as in :func:`step_control.run_sections`.
+
+    A front that undershoots, or stops the integration, is computed once more with the monotone scheme; not
+    on forced steps, which repeat what another run did.
+    """
+    layout = task.network.layout
+    may_hold = not forced and task.undershoot < np.inf and bool(np.any(layout.fronts))
+    try:
+        solution = run_on(task, layout.tables, plan, forced, cancel)
+        if not may_hold or not _undershoots(task, solution.outlet):
+            return solution
+    except SolverError:
+        if not may_hold or (cancel is not None and cancel[0] != 0):
+            raise
+    beds = tuple(name for name, front in zip(layout.names, layout.fronts, strict=True) if np.any(front))
+    return replace(run_on(task, layout.holding(), plan, forced, cancel), smeared=beds)
+
+
+def run_on(task: Task, tables: Tables, plan: Array | None, forced: bool, cancel: Integers | None) -> Solution:
+    """The solution of `task` with these tables of its network."""
     layout = task.network.layout
     states = port_states(task.network, task.ports)
     out = np.zeros((len(task.output_times), len(states)))
@@ -154,7 +197,7 @@ def run(
     inputs = no_inputs(task.flows.shape[2], *task.inlets.shape[2:])
     scratch = new_scratch(layout, task.flows.shape[2], task.inlets.shape[2])
     status = control.run_sections(
-        layout.tables, inputs, task.times, task.flows, task.inlets, y, new, np.zeros((2, len(y))),
+        tables, inputs, task.times, task.flows, task.inlets, y, new, np.zeros((2, len(y))),
         task.absolute, task.relative, scratch, task.output_times, states, out, clock, counts, task.max_steps,
         np.zeros(1, dtype=np.int64) if cancel is None else cancel, False,
         np.zeros(0) if plan is None else plan, forced,

@@ -13,11 +13,38 @@ from minifactory.twin.binding import BindingModel, NoBinding
 
 
 class BedModel(Enum):
-    """How much of the particle a bed resolves."""
+    """How much of the particle a bed resolves; the equations are in docs/engine.md."""
 
+    EDM = "equilibrium-dispersive model"
     LRM = "lumped rate model without pores"
+    TDM = "transport-dispersive model: lumped rate model with a linear driving force"
     LRMP = "lumped rate model with pores"
     GRM = "general rate model"
+
+    @property
+    def porous(self) -> bool:
+        """Whether the particles have pores of their own."""
+        return self in (BedModel.LRMP, BedModel.GRM)
+
+
+@dataclass(frozen=True)
+class ParticleSize:
+    """A class of a particle size distribution.
+
+    Parameters
+    ----------
+    radius : float
+        m.
+    fraction : float
+        Part of the particles' volume; all fractions of a bed sum to 1.
+    film : float, optional
+        Film coefficient of these particles divided by that of the bed; by default it falls with radius^(-2/3)
+        from that of the mean particle, as in the correlation of Wilson and Geankoplis.
+    """
+
+    radius: float
+    fraction: float
+    film: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +107,8 @@ class Bed:
     length, area : float
         Bed height in m and cross-section in m2.
     model : BedModel
-        LRM: no film, no pores: `interstitial_porosity` is the total porosity. LRMP, GRM: see Parameters
-        below.
+        EDM, LRM, TDM: no pores: `interstitial_porosity` is the total porosity. EDM takes only binding in
+        rapid equilibrium. LRMP, GRM: see Parameters below.
     interstitial_porosity, particle_porosity : float
         Volume between the particles per bed volume; pore volume per particle volume.
     particle_radius : float
@@ -102,6 +129,11 @@ class Bed:
         Axial mesh: elements * (degree + 1) nodes.
     radial_nodes : int
         Nodes in the particle (GRM).
+    particle_sizes : tuple of ParticleSize
+        LRMP, GRM: the size distribution, instead of `particle_radius`; `film_coefficient` is then that of the
+        mean particle, whose radius is :attr:`mean_radius`.
+    transfer_coefficient : float or Mapping
+        1/s (TDM): what a volume of solid takes up, divided by the concentration above equilibrium.
     """
 
     name: str
@@ -121,11 +153,22 @@ class Bed:
     elements: int = 6
     degree: int = 5
     radial_nodes: int = 4
+    particle_sizes: tuple[ParticleSize, ...] = ()
+    transfer_coefficient: float | Mapping[str, float] = 0.0
 
     @property
     def volume(self) -> float:
         """Volume of the packed bed (CV) in m3."""
         return self.length * self.area
+
+    @property
+    def mean_radius(self) -> float:
+        """Radius in m of the particle that has the surface per volume of all of them (Sauter mean)."""
+        if not self.particle_sizes:
+            return self.particle_radius
+        if any(not size.radius > 0.0 for size in self.particle_sizes):
+            return 0.0
+        return 1.0 / sum(size.fraction / size.radius for size in self.particle_sizes)
 
 
 NetworkUnit = StirredTank | Tube | Bed

@@ -143,6 +143,8 @@ def _factor_free(tb: Tables, u: int, w: float, flow: float, work: Array, pivots:
     disperse = band + n * width
     stiffness = disperse + n * width + 2 * n
     nr = tb.unit[u, RADIAL]
+    film_in = stiffness + nr * nr + nr
+    film_out = film_in + nr
     count = 1 if tb.unit[u, SHARED] == 1 else nc - m
     for j in range(count):
         k = tb.order[u, m + j]
@@ -153,16 +155,21 @@ def _factor_free(tb: Tables, u: int, w: float, flow: float, work: Array, pivots:
         if tb.unit[u, KIND] == PORES:
             at = tb.unit[u, W_FREE_PARTICLE] + j * nr * nr
             particle = work[at : at + nr * nr].reshape(nr, nr)
-            film = tb.by_component[u, FILM, k] / tb.operators[stiffness + nr * nr + nr - 1]
+            film = tb.by_component[u, FILM, k]
             for r in range(nr):
                 for s in range(nr):
                     particle[r, s] = tb.by_component[u, DIFFUSION, k] * tb.operators[stiffness + r * nr + s]
-                particle[r, r] += w * tb.by_component[u, PORE, k]
-            particle[nr - 1, nr - 1] += film
+                particle[r, r] += w * tb.by_component[u, PORE, k] + film * tb.operators[film_in + r]
             if not invert_dense(particle, pivots[0:nr]):
                 return False
-            seen = film * particle[nr - 1, nr - 1]
-            diagonal += tb.by_unit[u, PHASE] * tb.by_component[u, FILM, k] * (1.0 - seen)
+            kept = 0.0
+            for r in range(nr):
+                if tb.operators[film_out + r] != 0.0:
+                    seen = 1.0
+                    for s in range(nr):
+                        seen -= particle[r, s] * film * tb.operators[film_in + s]
+                    kept += tb.operators[film_out + r] * seen
+            diagonal += tb.by_unit[u, PHASE] * film * kept
         for i in range(n * width):
             a[i] = per_volume * tb.operators[band + i] - rate * tb.operators[disperse + i]
         for i in range(n):
@@ -179,7 +186,8 @@ def _factor_particle(tb: Tables, u: int, i: int, w: float, work: Array, pivots: 
     rows = nr * m
     width = tb.unit[u, LOWER] + tb.unit[u, UPPER] + 1
     stiffness = tb.unit[u, AT_OPERATORS] + 2 * n * width + 2 * n
-    surface_weight = tb.operators[stiffness + nr * nr + nr - 1]
+    film_in = stiffness + nr * nr + nr
+    film_out = film_in + nr
     at = tb.unit[u, W_PARTICLE] + i * rows * rows
     a = work[at : at + rows * rows].reshape(rows, rows)
     a[:, :] = 0.0
@@ -196,8 +204,7 @@ def _factor_particle(tb: Tables, u: int, i: int, w: float, work: Array, pivots: 
                 if s == r:
                     liquid += w * tb.by_component[u, PORE, k]
                     solid += w * tb.by_unit[u, SOLID]
-                    if r == nr - 1:
-                        liquid += tb.by_component[u, FILM, k] / surface_weight
+                    liquid += tb.by_component[u, FILM, k] * tb.operators[film_in + r]
                 if liquid != 0.0:
                     _add_liquid(tb, u, i * nr + s, x, liquid, work, row)
                 if solid != 0.0:
@@ -206,21 +213,23 @@ def _factor_particle(tb: Tables, u: int, i: int, w: float, work: Array, pivots: 
                             _add_bound(tb, u, i * nr + s, b, solid * tb.stoichiometry[u, k, b], work, row)
     if not invert_dense(a, pivots[0:rows]):
         return False
-    # What the liquid at the surface answers to the rows of the particle: d(surface liquid)/dz times the
+    # What the liquid at the surfaces answers to the rows of the particle: d(surface liquid)/dz times the
     # inverse.
-    last = (nr - 1) * m
     slope = work[tb.unit[u, W_JC] : tb.unit[u, W_JC] + m]
     for x in range(m):
-        for z in range(m):
-            slope[z] = 0.0
-        _add_liquid(tb, u, i * nr + nr - 1, x, 1.0, work, slope)
         share = work[tb.unit[u, W_FILM] + (i * m + x) * rows : tb.unit[u, W_FILM] + (i * m + x + 1) * rows]
         for j in range(rows):
             share[j] = 0.0
-        for z in range(m):
-            if slope[z] != 0.0:
-                for j in range(rows):
-                    share[j] += slope[z] * a[last + z, j]
+        for r in range(nr):
+            if tb.operators[film_out + r] == 0.0:
+                continue
+            for z in range(m):
+                slope[z] = 0.0
+            _add_liquid(tb, u, i * nr + r, x, tb.operators[film_out + r], work, slope)
+            for z in range(m):
+                if slope[z] != 0.0:
+                    for j in range(rows):
+                        share[j] += slope[z] * a[r * m + z, j]
     return True
 
 
@@ -243,7 +252,8 @@ def _factor_coupled(tb: Tables, u: int, w: float, flow: float, work: Array, pivo
     a = work[tb.unit[u, W_BULK] : tb.unit[u, W_BULK] + n * m * wide].reshape(n * m, wide)
     a[:, :] = 0.0
     stiffness = disperse + n * width + 2 * n
-    surface_weight = tb.operators[stiffness + max(nr, 1) ** 2 + max(nr, 1) - 1]
+    film_in = stiffness + nr * nr + nr
+    film_out = film_in + nr
     for i in range(n):
         if tb.unit[u, KIND] == PORES and not _factor_particle(tb, u, i, w, work, pivots):
             return False
@@ -269,11 +279,13 @@ def _factor_coupled(tb: Tables, u: int, w: float, flow: float, work: Array, pivo
                         )
             else:
                 exchange = tb.by_unit[u, PHASE] * tb.by_component[u, FILM, k]
-                here[x] += exchange
-                share = tb.unit[u, W_FILM] + (i * m + x) * nr * m + (nr - 1) * m
-                for z in range(m):
-                    film = tb.by_component[u, FILM, tb.order[u, z]] / surface_weight
-                    here[z] -= exchange * work[share + z] * film
+                for r in range(nr):
+                    if tb.operators[film_out + r] != 0.0:
+                        here[x] += exchange * tb.operators[film_out + r]
+                        share = tb.unit[u, W_FILM] + ((i * m + x) * nr + r) * m
+                        for z in range(m):
+                            film = tb.by_component[u, FILM, tb.order[u, z]] * tb.operators[film_in + r]
+                            here[z] -= exchange * work[share + z] * film
     return bool(factor_band(a, low, high))
 
 

@@ -61,6 +61,8 @@ def _fold_law(tb: Tables, u: int, w: float, flow: float, r: Array, work: Array) 
     band = tb.unit[u, AT_OPERATORS]
     disperse = band + n * width
     stiffness = disperse + n * width + 2 * n
+    film_in = stiffness + nr * nr + nr
+    film_out = film_in + nr
     spare = work[tb.unit[u, W_JC] : tb.unit[u, W_JC] + nb]
     for i in range(points):
         spare[:] = 0.0
@@ -106,11 +108,9 @@ def _fold_law(tb: Tables, u: int, w: float, flow: float, r: Array, work: Array) 
                         r[liquid + (node * nr + row) * nc + k] -= (
                             tb.operators[stiffness + row * nr + s] * tb.by_component[u, DIFFUSION, k] * value
                         )
-                if s == nr - 1:
-                    r[liquid + i * nc + k] -= (
-                        tb.by_component[u, FILM, k] / tb.operators[stiffness + nr * nr + nr - 1] * value
-                    )
-                    r[at + node * nc + k] += tb.by_unit[u, PHASE] * tb.by_component[u, FILM, k] * value
+                film = tb.by_component[u, FILM, k] * value
+                r[liquid + i * nc + k] -= tb.operators[film_in + s] * film
+                r[at + node * nc + k] += tb.by_unit[u, PHASE] * tb.operators[film_out + s] * film
 
 
 @inline_kernel
@@ -118,6 +118,8 @@ def _fold_particles(tb: Tables, u: int, r: Array, work: Array) -> None:
     """The film carries what the particle rows of `r` mean for the surface to the liquid rows."""
     nc, n, nr, m = tb.components, tb.unit[u, NODES], tb.unit[u, RADIAL], tb.unit[u, COUPLED]
     at, rows = tb.unit[u, AT_STATE], nr * m
+    width = tb.unit[u, LOWER] + tb.unit[u, UPPER] + 1
+    film_out = tb.unit[u, AT_OPERATORS] + 2 * n * width + 2 * n + nr * nr + 2 * nr
     for i in range(n):
         first = at + n * nc + i * nr * nc
         for x in range(m):
@@ -130,10 +132,14 @@ def _fold_particles(tb: Tables, u: int, r: Array, work: Array) -> None:
             r[at + i * nc + k] += tb.by_unit[u, PHASE] * tb.by_component[u, FILM, k] * total
         for j in range(nc - m):
             k = tb.order[u, m + j]
-            share = tb.unit[u, W_FREE_PARTICLE] + j * nr * nr + (nr - 1) * nr
             total = 0.0
-            for s in range(nr):
-                total += work[share + s] * r[first + s * nc + k]
+            for q in range(nr):
+                if tb.operators[film_out + q] != 0.0:
+                    share = tb.unit[u, W_FREE_PARTICLE] + (j * nr + q) * nr
+                    seen = 0.0
+                    for s in range(nr):
+                        seen += work[share + s] * r[first + s * nc + k]
+                    total += tb.operators[film_out + q] * seen
             r[at + i * nc + k] += tb.by_unit[u, PHASE] * tb.by_component[u, FILM, k] * total
 
 
@@ -143,12 +149,14 @@ def _unfold_particles(tb: Tables, u: int, r: Array, work: Array, x: Array) -> No
     nc, n, nr, m = tb.components, tb.unit[u, NODES], tb.unit[u, RADIAL], tb.unit[u, COUPLED]
     at, rows = tb.unit[u, AT_STATE], nr * m
     width = tb.unit[u, LOWER] + tb.unit[u, UPPER] + 1
-    surface_weight = tb.operators[tb.unit[u, AT_OPERATORS] + 2 * n * width + 2 * n + nr * nr + nr - 1]
+    film_in = tb.unit[u, AT_OPERATORS] + 2 * n * width + 2 * n + nr * nr + nr
     for i in range(n):
         first = at + n * nc + i * nr * nc
-        for k in range(nc):
-            film = tb.by_component[u, FILM, k] / surface_weight
-            r[first + (nr - 1) * nc + k] += film * r[at + i * nc + k]
+        for s in range(nr):
+            if tb.operators[film_in + s] != 0.0:
+                for k in range(nc):
+                    film = tb.by_component[u, FILM, k] * tb.operators[film_in + s]
+                    r[first + s * nc + k] += film * r[at + i * nc + k]
         if m > 0:
             for s in range(nr):
                 for z in range(m):

@@ -56,7 +56,8 @@ class Tables(NamedTuple):
     out_links: Integers  # links by source unit
     group: Integers  # [state] which norm a state counts in; -1: none
     group_size: Array
-    operators: Array  # per unit: convection band, dispersion band, inlet, weight, stiffness, radial weight
+    # per unit: convection band, dispersion band, inlet, weight; particle stiffness, weight, film in and out
+    operators: Array
     law_parameters: Array
 
     def column(self, which: int) -> Integers:

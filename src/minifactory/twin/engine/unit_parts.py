@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from minifactory.twin.binding.protocol import CompiledBinding
 from minifactory.twin.engine import tables as t
 from minifactory.twin.engine.specification import Bed, BedModel, NetworkUnit, Tube
 from minifactory.twin.engine.tables import Array
+
+_ALONE = np.ones(1)
+_ONE_SIZE = nodal.particles(1, _ALONE, _ALONE, _ALONE)
 
 
 @dataclass
@@ -32,6 +35,13 @@ class UnitParts:
     solid: float = 0.0
     diffusion: Array | None = None
     surface: Array | None = None
+    particle: nodal.ParticleOperators = field(default_factory=lambda: _ONE_SIZE)
+    fronts: Array | None = None
+
+    @property
+    def particle_nodes(self) -> int:
+        """Nodes of all particle sizes together."""
+        return len(self.particle.weight)
 
 
 def by_component(values: float | Mapping[str, float], components: Sequence[str], where: str) -> Array:
@@ -70,8 +80,24 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
     per_flow = by_component(unit.dispersivity, components, where + " dispersivity") / (liquid * unit.length)
     binding = unit.binding.compile(components)
     phase = (1.0 - eps) / eps
-    if unit.model is BedModel.LRM:
-        return UnitParts(t.LRM, 0, liquid, operators, binding, spread, per_flow, phase, solid=phase)
+    fronts = _fronts(binding)
+    if unit.model in (BedModel.LRM, BedModel.EDM):
+        if unit.model is BedModel.EDM and np.any(binding.kinetic):
+            raise InputError(
+                Finding(where, "kinetic binding", "rapid equilibrium (EDM)", "Leave k_kin out, or use LRM.")
+            )
+        return UnitParts(
+            t.LRM, 0, liquid, operators, binding, spread, per_flow, phase, solid=phase, fronts=fronts
+        )
+    if unit.model is BedModel.TDM:
+        transfer = by_component(unit.transfer_coefficient, components, where + " transfer_coefficient")
+        if np.any(transfer <= 0.0):
+            raise InputError(Finding(where, f"transfer_coefficient {transfer}", "1/s, above 0"))
+        return UnitParts(
+            t.PORES, 1, liquid, operators, binding, spread, per_flow, phase,
+            film=transfer, pore=zero, solid=1.0, diffusion=zero, surface=zero,
+            fronts=fronts,
+        )  # fmt: skip
     pore = unit.particle_porosity * by_component(unit.accessibility, components, where + " accessibility")
     if np.any(pore <= 0.0):
         raise InputError(Finding(where, f"accessible porosity {pore}", "above 0"))
@@ -80,22 +106,43 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
     inner = by_component(unit.pore_diffusion, components, where + " pore_diffusion") if full else zero
     surface = by_component(unit.surface_diffusion, components, where + " surface_diffusion") if full else zero
     solid = 1.0 - unit.particle_porosity
-    square = unit.particle_radius**2
+    radius = unit.mean_radius
+    particle = _particle(unit, unit.radial_nodes if full else 1)
     return UnitParts(
         t.PORES,
-        unit.radial_nodes if full else 1,
+        len(particle.weight),
         liquid,
         operators,
         binding,
         spread,
         per_flow,
         phase,
-        film=3.0 * film / unit.particle_radius,
+        film=3.0 * film / radius,
         pore=pore,
         solid=solid,
-        diffusion=pore * inner / square,
-        surface=solid * surface / square,
+        diffusion=pore * inner / radius**2,
+        surface=solid * surface / radius**2,
+        particle=particle,
+        fronts=fronts,
     )
+
+
+def _fronts(binding: CompiledBinding) -> Array:
+    """Components whose fronts may sharpen themselves: all that a law binds that is not linear, (nc,)."""
+    bound = np.any(binding.stoichiometry > 0.0, axis=1)
+    return np.asarray(bound & (not binding.linear))
+
+
+def _particle(unit: Bed, nodes: int) -> nodal.ParticleOperators:
+    if not unit.particle_sizes:
+        return nodal.particles(nodes, _ALONE, _ALONE, _ALONE)
+    radii = np.array([size.radius for size in unit.particle_sizes]) / unit.mean_radius
+    fractions = np.array([size.fraction for size in unit.particle_sizes])
+    films = [
+        radius ** (-2.0 / 3.0) if size.film is None else size.film
+        for radius, size in zip(radii, unit.particle_sizes, strict=True)
+    ]
+    return nodal.particles(nodes, radii, fractions / fractions.sum(), np.array(films))
 
 
 def equivalent_stages(peclet: float) -> float:
