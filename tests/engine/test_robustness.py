@@ -197,9 +197,3 @@ def test_all_faults_of_a_network_at_once() -> None:
         "Did you mean",
     ):
         assert word in text
-
-
-def test_loops_are_refused() -> None:
-    tanks = (StirredTank("first", 1e-6), StirredTank("second", 1e-6))
-    with pytest.raises(InputError, match="loop through first, second"):
-        Network(("x",), tanks, (), (Link("first", "second"), Link("second", "first")))

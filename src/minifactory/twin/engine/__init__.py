@@ -2,6 +2,8 @@
 
 from minifactory.twin.engine.accuracy import Accurate, integrate_to
 from minifactory.twin.engine.batch import Batch, Cancellation, Variant, simulate_many
+from minifactory.twin.engine.cyclic import Cycle, SteadyCycle, Way, steady_cycle
+from minifactory.twin.engine.levels import LevelEvent, Levels, vessel_levels
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.sections import Section, Tolerance
 from minifactory.twin.engine.sensitivity import Sensitivity, sensitivities
@@ -14,6 +16,7 @@ from minifactory.twin.engine.specification import (
     ParticleSize,
     StirredTank,
     Tube,
+    Vessel,
 )
 from minifactory.twin.engine.stepper import Stepper
 from minifactory.twin.engine.warm_up import warmup
@@ -24,7 +27,10 @@ __all__ = [
     "Bed",
     "BedModel",
     "Cancellation",
+    "Cycle",
     "Inlet",
+    "LevelEvent",
+    "Levels",
     "Link",
     "MassBalance",
     "Network",
@@ -32,14 +38,19 @@ __all__ = [
     "Section",
     "Sensitivity",
     "Solution",
+    "SteadyCycle",
     "Stepper",
     "StirredTank",
     "Tolerance",
     "Tube",
     "Variant",
+    "Vessel",
+    "Way",
     "integrate",
     "integrate_to",
     "sensitivities",
     "simulate_many",
+    "steady_cycle",
+    "vessel_levels",
     "warmup",
 ]

@@ -84,11 +84,26 @@ class Layout:
         end = tb.unit[unit + 1, t.AT_STATE]
         return state[end - count : end].reshape(-1, max(int(tb.unit[unit, t.BOUND]), 1))
 
-    def initial_state(self, liquid: Mapping[str, Array], bound: Mapping[str, Array]) -> Array:
+    def volumes(self, state: Array) -> Array:
+        """View of the volumes of the units, m3, (units,); liquid between particles in a bed."""
+        return state[self.tables.size - self.tables.units :]
+
+    def concentrations(self, state: Array, unit: int) -> Array:
+        """Concentrations of the liquid between particles of a unit, mol/m3, (nodes, nc); a copy."""
+        values = self.liquid(state, unit).copy()
+        if self.tables.unit[unit, t.VESSEL]:
+            values /= max(float(self.volumes(state)[unit]), float(self.tables.floor[unit]))
+        return values
+
+    def initial_state(
+        self, liquid: Mapping[str, Array], bound: Mapping[str, Array], volumes: Mapping[str, float]
+    ) -> Array:
         """The state with uniform liquid per unit (nc,) and bound states given or in equilibrium."""
         state = np.zeros(self.tables.size)
         for name, index in self.unit_index.items():
-            self.liquid(state, index)[:] = liquid[name]
+            volume = volumes.get(name, float(self.tables.by_unit[index, t.VOLUME]))
+            self.volumes(state)[index] = volume
+            self.liquid(state, index)[:] = liquid[name] * (volume if name in volumes else 1.0)
             binding = self.bindings[index]
             if binding is None:
                 continue
@@ -162,6 +177,7 @@ def build_layout(
         same = bool(np.all(part.dispersion == part.dispersion[0]))
         row[: t.AT_OPERATORS] = part.kind, n, nr, nb, m, int(part.kind == t.CELLS and same), lower, upper
         row[t.AT_OPERATORS] = at["operators"]
+        row[t.VESSEL] = int(part.floor > 0.0)
         operators += pieces
         monotone += upwind
         at["operators"] += sum(len(piece) for piece in pieces)
@@ -178,8 +194,10 @@ def build_layout(
                 if state_of[u, x] < 0:
                     owner[u, b], state_of[u, x] = x, b
         _reserve(row, nc, at)
-    size = int(unit[nu, t.AT_STATE]) + nu * nc + 2 * nc
+    size = int(unit[nu, t.AT_STATE]) + nu * nc + 2 * nc + nu
     link_order, link_source, out_links = _links(unit, index, inlets, links)
+    link_target = np.array([index[links[k].target] for k in link_order], dtype=np.int64)
+    link_end = np.array([links[k].target_end == "outlet" for k in link_order], dtype=np.int64)
     tables = Tables(
         size=size,
         components=nc,
@@ -193,6 +211,9 @@ def build_layout(
         stoichiometry=stoichiometry,
         kinetic=kinetic,
         link_source=link_source,
+        link_target=link_target,
+        link_end=link_end,
+        floor=np.array([part.floor for part in parts]),
         out_links=out_links,
         group=np.zeros(0, dtype=np.int64),
         group_size=np.zeros(0),
@@ -204,7 +225,7 @@ def build_layout(
     tables = tables._replace(group=group, group_size=group_size)
     return Layout(
         tables,
-        Sizes(at["work"], at["pivots"], len(group_size)),
+        Sizes(at["work"], at["pivots"], len(group_size), _torn(link_source, link_target)),
         tuple(unit.name for unit in units),
         tuple(components),
         tuple(part.binding for part in parts),
@@ -216,6 +237,11 @@ def build_layout(
         fronts,
         np.concatenate(monotone),
     )
+
+
+def _torn(source: t.Integers, target: t.Integers) -> int:
+    """How many streams lead back in the order of the units."""
+    return len(set(source[(source >= 0) & (source >= target)].tolist()))
 
 
 def _operators(part: UnitParts) -> tuple[list[Array], list[Array], int, int]:

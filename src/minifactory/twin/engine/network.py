@@ -10,20 +10,21 @@ import numpy as np
 
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.twin.binding.protocol import CompiledBinding
+from minifactory.twin.engine.flow_course import flow_sequence
 from minifactory.twin.engine.layout import Layout, build_layout
-from minifactory.twin.engine.specification import Bed, Inlet, Link, NetworkUnit, StirredTank, Tube
+from minifactory.twin.engine.specification import Bed, Inlet, Link, NetworkUnit, StirredTank, Tube, Vessel
 from minifactory.twin.engine.tables import Array
 
 
 @dataclass(frozen=True)
 class Network:
-    """Units connected without loops.
+    """Units and how they are connected; streams may lead round in loops.
 
     Parameters
     ----------
     components : tuple of str
         Every concentration array has them in this order on its last axis.
-    units : tuple of StirredTank, Tube, Bed
+    units : tuple of StirredTank, Vessel, Tube, Bed
     inlets : tuple of Inlet
         Boundaries with given concentrations; inlet arrays have them in this order.
     links : tuple of Link
@@ -32,7 +33,7 @@ class Network:
     Raises
     ------
     InputError
-        All faults at once: unknown or repeated names, loops, numbers out of bounds.
+        All faults at once: unknown or repeated names, numbers out of bounds.
     """
 
     components: tuple[str, ...]
@@ -79,6 +80,7 @@ class Network:
         self,
         concentrations: Array | Mapping[str, float] | Mapping[str, Array],
         bound: Mapping[str, Array] | None = None,
+        volumes: Mapping[str, float] | None = None,
     ) -> Array:
         """The state vector with uniform liquid in each unit, bound states in equilibrium with it.
 
@@ -88,8 +90,18 @@ class Network:
             The same everywhere, or per unit (every unit named).
         bound : Mapping of bed name to ndarray (nb,) or (points, nb), optional
             Given bound states, mol per m3 of solid, instead of equilibrium.
+        volumes : Mapping of vessel name to float, optional
+            Volumes of vessels, m3, instead of those of their description.
         """
-        return self.layout.initial_state(_per_unit(self, concentrations), dict(bound or {}))
+        held = {unit.name: unit.filled for unit in self.units if isinstance(unit, Vessel)}
+        for name, volume in (volumes or {}).items():
+            unit = self.unit(name)
+            if not isinstance(unit, Vessel) or not 0.0 <= volume <= unit.capacity:
+                raise InputError(
+                    Finding(f"initial volume of {name}", f"{volume:g} m3", "0 to a vessel's capacity")
+                )
+            held[name] = float(volume)
+        return self.layout.initial_state(_per_unit(self, concentrations), dict(bound or {}), held)
 
 
 def _per_unit(network: Network, given: Array | Mapping[str, float] | Mapping[str, Array]) -> dict[str, Array]:
@@ -140,6 +152,9 @@ def _name_findings(network: Network) -> Sequence[Finding]:
 def _unit_findings(unit: NetworkUnit) -> Sequence[Finding]:
     where = f"network unit {unit.name}"
     bounds: dict[str, tuple[float, bool]] = {}
+    if isinstance(unit, Vessel):
+        bounds["capacity"] = (unit.capacity, unit.capacity > 0.0)
+        bounds["filled"] = (unit.filled, 0.0 <= unit.filled <= unit.capacity)
     if isinstance(unit, StirredTank | Tube):
         bounds["volume"] = (unit.volume, unit.volume > 0.0)
     if isinstance(unit, Tube):
@@ -175,25 +190,13 @@ def _unit_findings(unit: NetworkUnit) -> Sequence[Finding]:
 
 
 def _flow_order(network: Network) -> tuple[int, ...]:
-    """Positions of the units in the direction of flow; InputError naming a loop."""
-    names = [unit.name for unit in network.units]
-    sources: dict[str, set[str]] = {name: set() for name in names}
-    for link in network.links:
-        if link.source in sources:
-            sources[link.target].add(link.source)
-    order: list[int] = []
-    done: set[str] = set()
-    while len(order) < len(names):
-        ready = [name for name in names if name not in done and sources[name] <= done]
-        if not ready:
-            raise InputError(
-                Finding(
-                    "network", f"a loop through {', '.join(n for n in names if n not in done)}", "no loops"
-                )
-            )
-        done.update(ready)
-        order += [names.index(name) for name in ready]
-    return tuple(order)
+    """Positions of the units in the direction of flow; somewhere in each loop, the order leads back."""
+    index = {unit.name: i for i, unit in enumerate(network.units)}
+    source = np.array([index.get(link.source, -1) for link in network.links], dtype=np.int64)
+    target = np.array([index[link.target] for link in network.links], dtype=np.int64)
+    sequence, rank = (np.zeros(len(index), dtype=np.int64) for _ in range(2))
+    flow_sequence(source, target, np.ones(len(source), dtype=np.int64), sequence, rank)
+    return tuple(int(u) for u in sequence)
 
 
 def binding_of(unit: NetworkUnit, components: Sequence[str]) -> CompiledBinding | None:

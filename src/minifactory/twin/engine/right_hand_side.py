@@ -7,7 +7,10 @@ Several particle sizes      the particles of a node one after another in `radius
                             phase film (c - p_R) is then the sum over the sizes
 LRM                         c' + phase S q' = transport,   law(c, q)
 
-The liquid rows carry the total of a component, so the binding rate never enters a mass balance.
+Vessel                      m' = sum_k Q_k c_k - Q_out m / V(t),   V' = sum_k Q_k - Q_out
+
+The liquid rows carry the total of a component, so the binding rate never enters a mass balance. `per` turns
+the last node of a unit into the concentration at its outlet: 1, and 1 / V(t) for a vessel.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ from minifactory.twin.engine.tables import (
     SOLID,
     SURFACE,
     UPPER,
+    VESSEL,
     VOLUME,
     W_JC,
     W_JQ,
@@ -124,13 +128,46 @@ def inflow(tb: Tables, u: int, flows: Array) -> float:
 
 
 @inline_kernel
+def outflow(tb: Tables, u: int, flows: Array) -> float:
+    """Total flow out of unit u through links, m3/s."""
+    total = 0.0
+    for o in range(tb.unit[u, OUT_FIRST], tb.unit[u + 1, OUT_FIRST]):
+        total += flows[tb.out_links[o]]
+    return total
+
+
+@inline_kernel
+def through_flow(tb: Tables, u: int, flows: Array) -> float:
+    """Flow through the outlet of unit u, linked on or not, m3/s."""
+    return float(outflow(tb, u, flows) if tb.unit[u, VESSEL] == 1 else inflow(tb, u, flows))
+
+
+@inline_kernel
+def outlet_concentration_factors(
+    tb: Tables, dt: float, before: Array, flows: Array, y: Array, per: Array, slope: Array
+) -> None:
+    """`per` and its slope in time, `dt` after the state `y`; flows are linear from `before` to `flows`."""
+    volumes = tb.size - tb.units
+    for u in range(tb.units):
+        per[u] = 1.0
+        slope[u] = 0.0
+        if tb.unit[u, VESSEL] == 1:
+            start = inflow(tb, u, before) - outflow(tb, u, before)
+            now = inflow(tb, u, flows) - outflow(tb, u, flows)
+            volume = y[volumes + u] + 0.5 * dt * (start + now)
+            per[u] = 1.0 / max(volume, tb.floor[u])
+            if volume > tb.floor[u]:
+                slope[u] = -now * per[u] * per[u]
+
+
+@inline_kernel
 def outlet_at(tb: Tables, u: int) -> int:
     """Where the last node of unit u starts in the state."""
     return int(tb.unit[u, AT_STATE] + (tb.unit[u, NODES] - 1) * tb.components)
 
 
 @inline_kernel
-def inlet_flux(tb: Tables, u: int, flows: Array, inlets: Array, y: Array, flux: Array) -> None:
+def inlet_flux(tb: Tables, u: int, flows: Array, inlets: Array, y: Array, per: Array, flux: Array) -> None:
     """Sum of Q_k c_k over the links into unit u, mol/s, into `flux` (nc,)."""
     nc = tb.components
     for i in range(nc):
@@ -139,8 +176,9 @@ def inlet_flux(tb: Tables, u: int, flows: Array, inlets: Array, y: Array, flux: 
         source = tb.link_source[k]
         if source >= 0:
             at = outlet_at(tb, source)
+            flow = flows[k] * per[source]
             for i in range(nc):
-                flux[i] += flows[k] * y[at + i]
+                flux[i] += flow * y[at + i]
         else:
             for i in range(nc):
                 flux[i] += flows[k] * inlets[-1 - source, i]
@@ -177,18 +215,18 @@ def _transport(
 
 
 @inline_kernel
-def _integrals(tb: Tables, flows: Array, inlets: Array, y: Array, f: Array) -> None:
-    """Rates of the three integrals: through each outlet, out of the network, into it."""
+def _integrals(tb: Tables, flows: Array, inlets: Array, y: Array, per: Array, f: Array) -> None:
+    """Rates of the three integrals: through each outlet, out of the network, into it; and of the volumes."""
     nc, nu = tb.components, tb.units
     through = tb.unit[nu, AT_STATE]
     left, entered = through + nu * nc, through + nu * nc + nc
     for i in range(2 * nc):
         f[left + i] = 0.0
     for u in range(nu):
-        total = inflow(tb, u, flows)
-        leaving = total
-        for o in range(tb.unit[u, OUT_FIRST], tb.unit[u + 1, OUT_FIRST]):
-            leaving -= flows[tb.out_links[o]]
+        total = through_flow(tb, u, flows)
+        leaving = total - outflow(tb, u, flows)
+        f[tb.size - nu + u] = inflow(tb, u, flows) - total
+        total *= per[u]
         at = outlet_at(tb, u)
         for i in range(nc):
             f[through + u * nc + i] = total * y[at + i]
@@ -236,18 +274,18 @@ def _particles(tb: Tables, u: int, y: Array, f: Array) -> None:
 
 @inline_kernel
 def right_hand_side(
-    tb: Tables, flows: Array, inlets: Array, y: Array, flux: Array, work: Array, f: Array
+    tb: Tables, flows: Array, inlets: Array, y: Array, per: Array, flux: Array, work: Array, f: Array
 ) -> None:
     """All rows of the equations at state `y` into `f`; `flux` (2 nc,) is scratch."""
     nc = tb.components
     for u in range(tb.units):
-        inlet_flux(tb, u, flows, inlets, y, flux)
-        _transport(tb, u, inflow(tb, u, flows), 1.0, y, flux, flux[nc:], f)
+        inlet_flux(tb, u, flows, inlets, y, per, flux)
+        _transport(tb, u, through_flow(tb, u, flows) * per[u], 1.0, y, flux, flux[nc:], f)
         if tb.unit[u, KIND] == PORES:
             _particles(tb, u, y, f)
         if tb.unit[u, BOUND] > 0:
             evaluate_law(tb, u, y, f, work, 1)
-    _integrals(tb, flows, inlets, y, f)
+    _integrals(tb, flows, inlets, y, per, f)
 
 
 @inline_kernel
@@ -258,6 +296,8 @@ def time_derivative(
     inlets: Array,
     inlet_slopes: Array,
     y: Array,
+    per: Array,
+    per_slope: Array,
     flux: Array,
     f: Array,
 ) -> None:
@@ -265,15 +305,27 @@ def time_derivative(
     nc = tb.components
     f[:] = 0.0
     for u in range(tb.units):
-        inlet_flux(tb, u, flow_slopes, inlets, y, flux)
+        inlet_flux(tb, u, flow_slopes, inlets, y, per, flux)
         for k in range(tb.unit[u, LINK_FIRST], tb.unit[u + 1, LINK_FIRST]):
             source = tb.link_source[k]
             if source < 0:
                 for i in range(nc):
                     flux[i] += flows[k] * inlet_slopes[-1 - source, i]
-        _transport(tb, u, inflow(tb, u, flow_slopes), 0.0, y, flux, flux[nc:], f)
-    # Integrals: Q' c of all outlets and inlets, and Q c' of the inlets.
-    _integrals(tb, flow_slopes, inlets, y, f)
+            elif per_slope[source] != 0.0:
+                at = outlet_at(tb, source)
+                for i in range(nc):
+                    flux[i] += flows[k] * per_slope[source] * y[at + i]
+        flow = through_flow(tb, u, flow_slopes) * per[u]
+        if per_slope[u] != 0.0:
+            flow += through_flow(tb, u, flows) * per_slope[u]
+        _transport(tb, u, flow, 0.0, y, flux, flux[nc:], f)
+    # Integrals: Q' c of all outlets and inlets, Q c' of the inlets and of vessels.
+    _integrals(tb, flow_slopes, inlets, y, per, f)
+    for u in range(tb.units):
+        if per_slope[u] != 0.0:
+            at, through = outlet_at(tb, u), tb.unit[tb.units, AT_STATE] + u * nc
+            for i in range(nc):
+                f[through + i] += through_flow(tb, u, flows) * per_slope[u] * y[at + i]
     entered = tb.unit[tb.units, AT_STATE] + tb.units * nc + nc
     for k in range(tb.unit[tb.units, LINK_FIRST]):
         source = tb.link_source[k]

@@ -7,6 +7,7 @@ import numpy as np
 from minifactory.errors import Finding, SolverError
 from minifactory.twin.engine import step_control as control
 from minifactory.twin.engine import tables
+from minifactory.twin.engine.flow_course import Course
 from minifactory.twin.engine.layout import Layout
 from minifactory.twin.engine.tables import Array, Integers
 from minifactory.twin.engine.time_step import STAGES, Inputs, Scratch
@@ -32,6 +33,27 @@ def new_scratch(layout: Layout, links: int, inlets: int) -> Scratch:
         old_flows=np.zeros(links),
         old_inlets=np.zeros((inlets, nc)),
         sums=np.zeros(layout.sizes.groups),
+        per=np.ones(layout.tables.units),
+        old_per=np.ones(layout.tables.units),
+        per_slope=np.zeros(layout.tables.units),
+        active=np.zeros(links, dtype=np.int64),
+        course=_new_course(layout),
+    )
+
+
+def _new_course(layout: Layout) -> Course:
+    units, torn = layout.tables.units, layout.sizes.torn
+    columns = torn * layout.tables.components
+    return Course(
+        sequence=np.arange(units),
+        rank=np.arange(units),
+        torn=np.zeros(torn, dtype=np.int64),
+        tears=np.zeros(1, dtype=np.int64),
+        turned=np.zeros(units, dtype=np.int64),
+        response=np.zeros((columns, layout.tables.size)),
+        closure=np.zeros((columns, columns)),
+        pivots=np.zeros(max(columns, 1), dtype=np.int64),
+        torn_values=np.zeros(columns),
     )
 
 

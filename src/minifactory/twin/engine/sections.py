@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from minifactory.errors import Finding, InputError
 from minifactory.twin.engine.network import Network
+from minifactory.twin.engine.specification import Bed, Tube, Vessel
 from minifactory.twin.engine.tables import Array
 
 
@@ -108,7 +109,11 @@ def section_arrays(network: Network, sections: Sequence[Section]) -> tuple[Array
 
 
 def check_flows(network: Network, flows: Array, where: str) -> None:
-    """InputError when flows (n, links) are negative, not finite, or more leaves a unit than enters it."""
+    """InputError when flows (n, links) are not possible.
+
+    That is: negative, not finite, more leaving a unit than enters it (a vessel gives what it holds), or both
+    ends of a tube or bed used as its inlet.
+    """
     bad = ~np.isfinite(flows) | (flows < 0.0)
     if np.any(bad):
         row, k = np.argwhere(bad)[0]
@@ -124,6 +129,10 @@ def check_flows(network: Network, flows: Array, where: str) -> None:
         surplus[:, names[link.target]] += flows[:, k]
         if link.source in names:
             surplus[:, names[link.source]] -= flows[:, k]
+    for unit in network.units:
+        if isinstance(unit, Vessel):
+            surplus[:, names[unit.name]] = 0.0
+    _check_directions(network, flows, where)
     worst = surplus < -1e-9 * np.maximum(flows.max(axis=1, initial=0.0), 1e-30)[:, None]
     if np.any(worst):
         row, u = np.argwhere(worst)[0]
@@ -136,12 +145,44 @@ def check_flows(network: Network, flows: Array, where: str) -> None:
         )
 
 
-def absolute_tolerances(network: Network, tolerance: Tolerance, scales: Array) -> Array:
-    """Absolute tolerance of every state, (size,); `scales` (nc,) mol/m3."""
+def _check_directions(network: Network, flows: Array, where: str) -> None:
+    """InputError when liquid enters a tube or bed at both ends, or leaves it where it enters."""
+    if all(n.source_end == "outlet" and n.target_end == "inlet" for n in network.links):
+        return
+    for unit in network.units:
+        if not isinstance(unit, Tube | Bed):
+            continue
+        for row in flows:
+            enters = {
+                n.target_end for k, n in enumerate(network.links) if n.target == unit.name and row[k] > 0.0
+            }
+            leaves = {
+                n.source_end for k, n in enumerate(network.links) if n.source == unit.name and row[k] > 0.0
+            }
+            if len(enters) > 1 or enters & leaves:
+                raise InputError(
+                    Finding(
+                        f"{where}: unit {unit.name}",
+                        f"liquid enters at its {' and its '.join(sorted(enters))} end and leaves at its "
+                        f"{' and its '.join(sorted(leaves)) or 'other'} end",
+                        "in at one end, out at the other",
+                        "Check source_end and target_end of the links that flow at the same time.",
+                    )
+                )
+
+
+def absolute_tolerances(
+    network: Network, tolerance: Tolerance, scales: Array, volumes: Mapping[str, float] | None = None
+) -> Array:
+    """Absolute tolerance of every state, (size,); `scales` (nc,) mol/m3, `volumes` of vessels in m3."""
     largest = float(np.max(scales, initial=0.0))
     # A component that is nowhere still needs a scale, and a trace of a trace none of its own.
     floor = np.where(scales > 1e-12 * largest, scales, largest if largest > 0.0 else 1.0)
     main = network.layout.main_component
     values = np.ones(len(main))
     values[main >= 0] = floor[main[main >= 0]]
+    for unit in network.units:
+        if isinstance(unit, Vessel):
+            amounts = network.layout.liquid(values, network.layout.unit_index[unit.name])
+            amounts *= (volumes or {}).get(unit.name, 0.0) or 0.1 * unit.capacity
     return np.asarray(values * tolerance.relative * tolerance.absolute)

@@ -9,11 +9,13 @@ import numpy as np
 
 from minifactory.errors import Finding, InputError, SolverError, did_you_mean
 from minifactory.twin.engine import step_control as control
+from minifactory.twin.engine.flow_course import turned_back
 from minifactory.twin.engine.layout import Layout
+from minifactory.twin.engine.levels import check_levels
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.scratch import new_scratch, no_inputs, solver_error
 from minifactory.twin.engine.sections import Section, Tolerance, absolute_tolerances, section_arrays
-from minifactory.twin.engine.tables import AT_STATE, NODES, Array, Integers, Tables
+from minifactory.twin.engine.tables import AT_STATE, NODES, VESSEL, Array, Integers, Tables
 
 MASS_TOLERANCE = 1e-8
 
@@ -64,6 +66,8 @@ class Solution:
         Beds computed with a monotone scheme of first order because their mesh cannot hold a front (see
         ``Tolerance``): nothing is negative, but fronts are wider than the column's, by about one plate per
         node. A finer mesh, or :func:`integrate_to`, cures it.
+    volumes : ndarray (nt, ports)
+        Liquid in these units, m3: the level of a vessel.
     """
 
     times: Array
@@ -74,11 +78,12 @@ class Solution:
     balance: MassBalance
     steps: int
     rejected: int
+    volumes: Array
     smeared: tuple[str, ...] = ()
 
 
 def port_states(network: Network, ports: Sequence[str]) -> Integers:
-    """Places in the state of the outlet concentrations of `ports`, then of the amounts that passed them."""
+    """Places in the state of the outlets of `ports`, of the amounts that passed them, of their volumes."""
     layout = network.layout
     tb = layout.tables
     unknown = [port for port in ports if port not in layout.unit_index]
@@ -90,13 +95,33 @@ def port_states(network: Network, ports: Sequence[str]) -> Integers:
     units = [layout.unit_index[port] for port in ports]
     outlets = [int(tb.unit[u, AT_STATE] + (tb.unit[u, NODES] - 1) * nc) for u in units]
     passed = [tb.integrals + u * nc for u in units]
-    return np.array([at + k for at in outlets + passed for k in range(nc)], dtype=np.int64)
+    volumes = [tb.size - tb.units + u for u in units]
+    return np.array([at + k for at in outlets + passed for k in range(nc)] + volumes, dtype=np.int64)
+
+
+def port_values(network: Network, ports: Sequence[str], values: Array) -> tuple[Array, Array, Array]:
+    """Outlet concentrations and amounts passed (nt, ports, nc), and volumes (nt, ports), of `ports`."""
+    tb, count = network.layout.tables, len(ports)
+    volumes = values[:, len(values[0]) - count :] if len(values) else np.zeros((0, count))
+    outlet, passed = (
+        values[:, i * count * tb.components : (i + 1) * count * tb.components].reshape(
+            len(values), count, tb.components
+        )
+        for i in range(2)
+    )
+    units = [network.layout.unit_index[port] for port in ports]
+    if np.any(tb.unit[units, VESSEL]):
+        vessel = tb.unit[units, VESSEL] == 1
+        filled = np.where(vessel, np.maximum(volumes, tb.floor[units]), 1.0)
+        outlet = outlet / filled[:, :, None]
+        outlet[vessel & (volumes <= tb.floor[units])] = 0.0
+    return outlet, passed, volumes
 
 
 def without_integrals(layout: Layout, state: Array) -> Array:
     """A copy of `state` with its integrals at zero."""
     copy = np.array(state, dtype=float)
-    copy[layout.tables.integrals :] = 0.0
+    copy[layout.tables.integrals : layout.tables.size - layout.tables.units] = 0.0
     return copy
 
 
@@ -143,8 +168,10 @@ def prepare(
     times, flows, inlets = section_arrays(network, sections)
     before = _checked_state(network.layout, state)
     scales = _scales(network, tolerance, inlets, before)
+    levels = check_levels(network, before, times, flows)
+    typical = dict(zip(levels.vessels, levels.volumes.max(axis=0), strict=True))
     return Task(
-        network, times, flows, inlets, before, absolute_tolerances(network, tolerance, scales),
+        network, times, flows, inlets, before, absolute_tolerances(network, tolerance, scales, typical),
         tolerance.relative, tolerance.max_steps, _checked_times(output_times, times), tuple(ports),
         scales, _least(network, inlets, before), tolerance.undershoot,
     )  # fmt: skip
@@ -155,7 +182,7 @@ def _least(network: Network, inlets: Array, state: Array) -> Array:
     layout = network.layout
     lowest = np.minimum(inlets.min(axis=(0, 1, 2), initial=0.0), 0.0)
     for u in range(layout.tables.units):
-        lowest = np.minimum(lowest, layout.liquid(state, u).min(axis=0))
+        lowest = np.minimum(lowest, layout.concentrations(state, u).min(axis=0))
     return np.where(np.any(layout.fronts, axis=0), lowest, -np.inf)
 
 
@@ -205,12 +232,13 @@ def run_on(task: Task, tables: Tables, plan: Array | None, forced: bool, cancel:
     if status != control.DONE:
         raise solver_error(layout, status, counts, clock)
     y = new if clock[control.UNTIL] > clock[control.FROM] else y
+    y = turned_back(layout.tables, y, scratch.course.turned)
     balance = balance_of(layout, task.before, y)
     check_balance(task.network, balance)
-    shaped = out.reshape(len(out), 2, len(task.ports), layout.tables.components)
+    outlet, passed, volumes = port_values(task.network, task.ports, out)
     return Solution(
-        task.output_times, task.ports, shaped[:, 0], shaped[:, 1], y, balance,
-        int(counts[control.ACCEPTED]), int(counts[control.REJECTED]),
+        task.output_times, task.ports, outlet, passed, y, balance,
+        int(counts[control.ACCEPTED]), int(counts[control.REJECTED]), volumes,
     )  # fmt: skip
 
 
@@ -240,7 +268,7 @@ def integrate(
     Raises
     ------
     InputError
-        Sections, times or names that do not fit.
+        Sections, times or names that do not fit; a vessel that runs empty or full.
     SolverError
         The integration cannot go on (names place, time and cause), or a mass balance does not close to 1e-8.
     """
@@ -267,7 +295,7 @@ def _scales(network: Network, tolerance: Tolerance, inlets: Array, state: Array)
         return np.asarray(tolerance.scales, dtype=float)
     scales = np.abs(inlets).max(axis=(0, 1, 2), initial=0.0)
     for u in range(network.layout.tables.units):
-        scales = np.maximum(scales, np.abs(network.layout.liquid(state, u)).max(axis=0))
+        scales = np.maximum(scales, np.abs(network.layout.concentrations(state, u)).max(axis=0))
     return np.asarray(scales)
 
 

@@ -1,6 +1,7 @@
 """What a network is made of: units, inlets and links. Frozen, SI, by name.
 
-All units hold a constant liquid volume; what flows in flows out. The outlet of a unit is its last node.
+A vessel's volume changes; all other units hold a constant volume of liquid, and what flows in flows out. The
+outlet of a unit is its last node in the direction of flow.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 
 from minifactory.twin.binding import BindingModel, NoBinding
 
@@ -60,6 +62,27 @@ class StirredTank:
 
     name: str
     volume: float
+
+
+@dataclass(frozen=True)
+class Vessel:
+    """An ideally mixed vessel whose volume changes: a hold tank, a feed or product vessel, a bag.
+
+    It is filled by the links that lead to it and emptied by those that lead on, at their own flows. Liquid in
+    it may not run out, nor exceed the capacity: :func:`vessel_levels` tells when either happens.
+
+    Parameters
+    ----------
+    name : str
+    capacity : float
+        m3.
+    filled : float
+        Volume at the start, m3, 0 to `capacity`.
+    """
+
+    name: str
+    capacity: float
+    filled: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -171,12 +194,22 @@ class Bed:
         return 1.0 / sum(size.fraction / size.radius for size in self.particle_sizes)
 
 
-NetworkUnit = StirredTank | Tube | Bed
+NetworkUnit = StirredTank | Vessel | Tube | Bed
 
 
 @dataclass(frozen=True)
 class Link:
-    """A connection from an inlet or a unit's outlet to a unit's inlet; its flow (m3/s) is given in time."""
+    """A connection from an inlet or a unit to a unit; its flow (m3/s, never negative) is given in time.
+
+    Parameters
+    ----------
+    source, target : str
+    source_end, target_end : {"outlet", "inlet"}
+        Which end of the source the liquid leaves, and which end of the target it enters. A tube or bed that
+        liquid enters at its outlet end flows backwards.
+    """
 
     source: str
     target: str
+    source_end: Literal["outlet", "inlet"] = "outlet"
+    target_end: Literal["outlet", "inlet"] = "inlet"

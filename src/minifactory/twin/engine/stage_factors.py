@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from minifactory.numerics.kernels import inline_kernel
 from minifactory.numerics.linear_algebra import factor_band, invert_dense
-from minifactory.twin.engine.right_hand_side import evaluate_law, inflow
+from minifactory.twin.engine.right_hand_side import evaluate_law, through_flow
 from minifactory.twin.engine.tables import (
     AT_OPERATORS,
     BOUND,
@@ -290,10 +290,12 @@ def _factor_coupled(tb: Tables, u: int, w: float, flow: float, work: Array, pivo
 
 
 @inline_kernel
-def factor(tb: Tables, w: float, flows: Array, y: Array, f: Array, work: Array, pivots: Integers) -> int:
+def factor(
+    tb: Tables, w: float, flows: Array, per: Array, y: Array, f: Array, work: Array, pivots: Integers
+) -> int:
     """Factors of w M - J at `y` into `work`; -1, or the unit whose matrix is singular. `f` is scratch."""
     for u in range(tb.units):
-        flow = inflow(tb, u, flows)
+        flow = through_flow(tb, u, flows) * per[u]
         if tb.unit[u, BOUND] > 0:
             evaluate_law(tb, u, y, f, work, 2)
             if not _eliminate_law(tb, u, w, work, pivots):

@@ -2,13 +2,19 @@
 
 For each unit in the direction of flow: what enters it, the constants of its eliminated variables, the share
 of its particles in the liquid rows, the band systems, and back.
+
+Where liquid goes round, some streams are torn (:mod:`flow_course`): with A the systems without them, U what
+they bring and E the outlets that they leave, (A - U E) K = r gives K = A^-1 r + (A^-1 U) x, x = (I - E A^-1
+U)^-1 E A^-1 r: one pass, and a correction of as many columns as there are components in torn streams
+(Sherman, Morrison and Woodbury).
 """
 
 from __future__ import annotations
 
 from minifactory.numerics.kernels import inline_kernel
-from minifactory.numerics.linear_algebra import solve_band
-from minifactory.twin.engine.right_hand_side import inflow, outlet_at
+from minifactory.numerics.linear_algebra import invert_dense, solve_band
+from minifactory.twin.engine.flow_course import Course
+from minifactory.twin.engine.right_hand_side import inflow, outflow, outlet_at, through_flow
 from minifactory.twin.engine.tables import (
     AT_OPERATORS,
     AT_STATE,
@@ -24,7 +30,6 @@ from minifactory.twin.engine.tables import (
     LOWER,
     LRM,
     NODES,
-    OUT_FIRST,
     PHASE,
     PORE,
     PORES,
@@ -252,19 +257,30 @@ def _solve_liquid(tb: Tables, u: int, r: Array, work: Array, x: Array) -> None:
 
 
 @inline_kernel
-def solve(tb: Tables, w: float, flows: Array, r: Array, work: Array, x: Array) -> None:
-    """Overwrites `r` with the solution K of (w M - J) K = r; factors from :func:`factor`, `x` is scratch."""
+def _solve_in_order(
+    tb: Tables,
+    w: float,
+    flows: Array,
+    per: Array,
+    course: Course,
+    first: int,
+    r: Array,
+    work: Array,
+    x: Array,
+) -> None:
+    """One pass over the units from the `first` in order on, torn streams left out; in place in `r`."""
     nc, nu = tb.components, tb.units
     through = tb.unit[nu, AT_STATE]
     left = through + nu * nc
     inverse = 1.0 / w
-    for u in range(nu):
+    for place in range(first, nu):
+        u = course.sequence[place]
         at, n = tb.unit[u, AT_STATE], tb.unit[u, NODES]
         entry = tb.unit[u, AT_OPERATORS] + 2 * n * (tb.unit[u, LOWER] + tb.unit[u, UPPER] + 1)
         for link in range(tb.unit[u, LINK_FIRST], tb.unit[u + 1, LINK_FIRST]):
             source = tb.link_source[link]
-            if source >= 0 and flows[link] != 0.0:
-                share = flows[link] / tb.by_unit[u, VOLUME]
+            if source >= 0 and flows[link] != 0.0 and course.rank[source] < place:
+                share = flows[link] * per[source] / tb.by_unit[u, VOLUME]
                 upstream = outlet_at(tb, source)
                 for i in range(n):
                     inlet = tb.operators[entry + i] * share
@@ -280,13 +296,65 @@ def solve(tb: Tables, w: float, flows: Array, r: Array, work: Array, x: Array) -
             _unfold_particles(tb, u, r, work, x)
         if tb.unit[u, KIND] != CELLS and tb.unit[u, BOUND] > 0:
             _unfold_law(tb, u, r, work)
-        total = inflow(tb, u, flows)
-        leaving = total
-        for o in range(tb.unit[u, OUT_FIRST], tb.unit[u + 1, OUT_FIRST]):
-            leaving -= flows[tb.out_links[o]]
+        total = through_flow(tb, u, flows)
+        leaving = total - outflow(tb, u, flows)
+        total *= per[u]
         last = outlet_at(tb, u)
         for k in range(nc):
             r[through + u * nc + k] = (r[through + u * nc + k] + total * r[last + k]) * inverse
             r[left + k] += leaving * r[last + k]
-    for k in range(2 * nc):
-        r[left + k] *= inverse
+    for k in range(left, tb.size):
+        r[k] *= inverse
+
+
+@inline_kernel
+def close_loops(
+    tb: Tables, w: float, flows: Array, per: Array, course: Course, work: Array, x: Array
+) -> bool:
+    """Answers of the torn streams to themselves, for :func:`solve`; False if they are singular."""
+    nc = tb.components
+    columns = course.tears[0] * nc
+    for column in range(columns):
+        response = course.response[column]
+        source, k = course.torn[column // nc], column % nc
+        response[:] = 0.0
+        first = tb.units
+        for link in range(tb.link_source.shape[0]):
+            u = tb.link_target[link]
+            if tb.link_source[link] != source or flows[link] == 0.0 or course.rank[source] < course.rank[u]:
+                continue
+            at, n = tb.unit[u, AT_STATE], tb.unit[u, NODES]
+            entry = tb.unit[u, AT_OPERATORS] + 2 * n * (tb.unit[u, LOWER] + tb.unit[u, UPPER] + 1)
+            share = flows[link] * per[source] / tb.by_unit[u, VOLUME]
+            for i in range(n):
+                response[at + i * nc + k] += tb.operators[entry + i] * share
+            first = min(first, course.rank[u])
+        _solve_in_order(tb, w, flows, per, course, first, response, work, x)
+    closure = course.closure[0:columns, 0:columns]
+    for column in range(columns):
+        for row in range(columns):
+            at = outlet_at(tb, course.torn[row // nc]) + row % nc
+            closure[row, column] = -course.response[column, at]
+        closure[column, column] += 1.0
+    return bool(columns == 0 or invert_dense(closure, course.pivots[0:columns]))
+
+
+@inline_kernel
+def solve(
+    tb: Tables, w: float, flows: Array, per: Array, course: Course, r: Array, work: Array, x: Array
+) -> None:
+    """Overwrites `r` with the solution K of (w M - J) K = r; factors from :func:`factor`, `x` is scratch."""
+    _solve_in_order(tb, w, flows, per, course, 0, r, work, x)
+    nc = tb.components
+    columns = course.tears[0] * nc
+    for row in range(columns):
+        total = 0.0
+        for column in range(columns):
+            at = outlet_at(tb, course.torn[column // nc]) + column % nc
+            total += course.closure[row, column] * r[at]
+        course.torn_values[row] = total
+    for column in range(columns):
+        value, response = course.torn_values[column], course.response[column]
+        if value != 0.0:
+            for i in range(tb.size):
+                r[i] += value * response[i]

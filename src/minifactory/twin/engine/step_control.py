@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from minifactory.numerics.kernels import inline_kernel, kernel, merged_kernel
+from minifactory.twin.engine.flow_course import set_course
 from minifactory.twin.engine.tables import Array, Integers, Tables
 from minifactory.twin.engine.time_step import (
     Inputs,
@@ -160,6 +161,7 @@ def run_sections(
             for i in range(inlets.shape[2]):
                 for j in range(inlets.shape[3]):
                     s.old_inlets[i, j] = s.inlets[i, j]
+            set_course(tb, flows[section], y, s.course, s.active)
             _set_inputs(inputs, clock[NOW], end, flows[section], inlets[section])
             wished = jump_step(tb, inputs, first, clock[NOW], y, absolute, relative, s, dense)
             clock[NEXT] = min(clock[NEXT], wished)

@@ -8,10 +8,19 @@ import numpy as np
 
 from minifactory.errors import Finding, InputError
 from minifactory.twin.engine import step_control as control
+from minifactory.twin.engine.flow_course import turned_back
+from minifactory.twin.engine.levels import check_levels
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.scratch import new_scratch, no_inputs, solver_error
 from minifactory.twin.engine.sections import Tolerance, absolute_tolerances, check_flows
-from minifactory.twin.engine.solution import MassBalance, balance_of, port_states, without_integrals
+from minifactory.twin.engine.solution import (
+    MassBalance,
+    balance_of,
+    port_states,
+    port_values,
+    without_integrals,
+)
+from minifactory.twin.engine.specification import Vessel
 from minifactory.twin.engine.tables import Array
 
 
@@ -64,6 +73,7 @@ class Stepper:
         self._scratch = new_scratch(self._layout, links, inlets)
         self._inputs = no_inputs(links, inlets, nc)
         self._states = port_states(network, ports)
+        self._vessels = any(isinstance(unit, Vessel) for unit in network.units)
         self._given = np.full((2, links), np.nan)
         self._out = np.zeros((1, len(self._states)))
         self._flows, self._inlets = np.zeros((1, 2, links)), np.zeros((1, 2, inlets, nc))
@@ -98,7 +108,7 @@ class Stepper:
         Raises
         ------
         InputError
-            `t1` before now, or flows that are negative or do not balance.
+            `t1` before now, flows that are negative or do not balance, a vessel that runs empty or full.
         SolverError
             The integration cannot go on.
         """
@@ -112,6 +122,9 @@ class Stepper:
             check_flows(self._network, fresh, f"advance to {t1} s")
             self._given = fresh
             self._flows[0] = fresh[:, order]
+        if self._vessels:
+            now = np.array([[self.time, t1]])
+            check_levels(self._network, self.state(), now, self._flows)
         self._inlets[0, 0], self._inlets[0, 1] = inlets0, inlets1
         self._times[0, 1] = self._at[0] = t1
         # The bound on steps is per call.
@@ -124,23 +137,27 @@ class Stepper:
         )  # fmt: skip
         if status != control.DONE:
             raise solver_error(self._layout, status, self._counts, self._clock)
-        half = self._out.shape[1] // 2
-        return self._out[0, :half].reshape(len(self.ports), -1).copy()
+        return np.array(port_values(self._network, self.ports, self._out)[0][0])
 
     @property
     def passed(self) -> Array:
         """Amount that has passed each port since the start, mol, (ports, nc)."""
-        half = self._out.shape[1] // 2
-        return self._out[0, half:].reshape(len(self.ports), -1).copy()
+        return np.array(port_values(self._network, self.ports, self._out)[1][0])
+
+    @property
+    def volumes(self) -> Array:
+        """Liquid in the units of the ports, m3, (ports,)."""
+        return np.array(port_values(self._network, self.ports, self._out)[2][0])
 
     def state(self) -> Array:
         """The state vector now; a copy."""
         start, end, now = (float(self._clock[i]) for i in (control.FROM, control.UNTIL, control.NOW))
+        tb, turned = self._layout.tables, self._scratch.course.turned
         if end <= start:
-            return self._y.copy()
+            return turned_back(tb, self._y, turned).copy()
         s = (now - start) / (end - start)
         mixed = self._new + (1.0 - s) * (self._dense[0] + s * self._dense[1])
-        return np.asarray((1.0 - s) * self._y + s * mixed)
+        return turned_back(tb, np.asarray((1.0 - s) * self._y + s * mixed), turned)
 
     def balance(self) -> MassBalance:
         """Mass balance since the start."""

@@ -1,8 +1,9 @@
 """The flat arrays that the kernels read, and the layout of the state vector.
 
 State: for every unit, in order of flow, liquid c[node, component]; particle liquid p[node, radius,
-component]; bound states q[node, radius, bound]. Then three integrals in mol: what passed each unit's outlet
-[unit, component], what left the network [component], what entered it [component].
+component]; bound states q[node, radius, bound]. A vessel has one node, which holds amounts (mol) instead of
+concentrations. Then three integrals in mol: what passed each unit's outlet [unit, component], what left the
+network [component], what entered it [component]; last the volume of each unit in m3 [unit].
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ KIND, NODES, RADIAL, BOUND, COUPLED, SHARED, LOWER, UPPER = range(8)
 AT_OPERATORS, AT_STATE, LAW, LAW_AT, LINK_FIRST, OUT_FIRST = range(8, 14)
 # ... and where it keeps its factors in the work array.
 W_FREE, W_BULK, W_INVERSE, W_GAIN, W_SWAP, W_PARTICLE, W_FILM = range(14, 21)
-W_FREE_PARTICLE, W_JC, W_JQ, COLUMNS = range(21, 25)
+W_FREE_PARTICLE, W_JC, W_JQ = range(21, 24)
+# Whether the unit is a vessel, whose volume changes.
+VESSEL, COLUMNS = range(24, 26)
 
 # Columns of `by_unit`: liquid volume between the particles (LRM: all liquid) in m3; (1 - eps) / eps of the
 # bed; solid per particle volume (LRM: per liquid volume).
@@ -53,6 +56,9 @@ class Tables(NamedTuple):
     stoichiometry: Array  # [u, c, b]
     kinetic: Array  # [u, b] 1 kinetic, 0 rapid equilibrium
     link_source: Integers  # [k] unit, or -1 - inlet; links sorted by target
+    link_target: Integers  # [k] unit
+    link_end: Integers  # [k] 1: enters the target at its outlet end, so that it flows backwards
+    floor: Array  # [u] least volume (m3) that a vessel counts with when it gives out
     out_links: Integers  # links by source unit
     group: Integers  # [state] which norm a state counts in; -1: none
     group_size: Array
@@ -76,3 +82,4 @@ class Sizes(NamedTuple):
     work: int
     pivots: int
     groups: int
+    torn: int = 0  # streams that may have to be torn at once

@@ -8,12 +8,19 @@ import numpy as np
 
 from minifactory.numerics.kernels import inline_kernel, merged_kernel
 from minifactory.numerics.rosenbrock import RODAS
-from minifactory.twin.engine.right_hand_side import add_mass_times, right_hand_side, time_derivative
+from minifactory.twin.engine.flow_course import Course
+from minifactory.twin.engine.right_hand_side import (
+    add_mass_times,
+    outlet_concentration_factors,
+    right_hand_side,
+    time_derivative,
+)
 from minifactory.twin.engine.stage_factors import factor
-from minifactory.twin.engine.stage_solver import solve
+from minifactory.twin.engine.stage_solver import close_loops, solve
 from minifactory.twin.engine.tables import (
     AT_STATE,
     NODES,
+    VESSEL,
     Array,
     Integers,
     Tables,
@@ -49,6 +56,11 @@ class Scratch(NamedTuple):
     old_flows: Array
     old_inlets: Array
     sums: Array
+    per: Array  # (units,) outlet concentration per value of the last node, at a stage ...
+    old_per: Array  # ... and at the start of the step
+    per_slope: Array
+    active: Integers  # (links,)
+    course: Course
 
 
 @inline_kernel
@@ -63,8 +75,11 @@ def inputs_at(inputs: Inputs, t: float, s: Scratch) -> None:
 
 
 @inline_kernel
-def moving(inputs: Inputs) -> bool:
-    """Whether any input changes in time."""
+def moving(tb: Tables, inputs: Inputs) -> bool:
+    """Whether any input changes in time, or the volume of a vessel may."""
+    for u in range(tb.units):
+        if tb.unit[u, VESSEL] == 1:
+            return True
     for slope in inputs.flow_slopes:
         if slope != 0.0:
             return True
@@ -83,12 +98,20 @@ def try_step(tb: Tables, inputs: Inputs, t: float, h: float, y: Array, new: Arra
     inputs_at(inputs, t, s)
     for i in range(s.flows.shape[0]):
         s.old_flows[i] = s.flows[i]
-    failed = factor(tb, w, s.old_flows, y, s.f, s.work, s.pivots)
+    outlet_concentration_factors(tb, 0.0, s.old_flows, s.flows, y, s.old_per, s.per_slope)
+    failed = factor(tb, w, s.old_flows, s.old_per, y, s.f, s.work, s.pivots)
     if failed >= 0:
         return int(failed)
-    changing = moving(inputs)
+    if s.course.tears[0] > 0 and not close_loops(tb, w, s.old_flows, s.old_per, s.course, s.work, s.x):
+        return int(s.course.torn[0])
+    changing = moving(tb, inputs)
     if changing:
-        time_derivative(tb, s.flows, inputs.flow_slopes, s.inlets, inputs.inlet_slopes, y, s.flux, s.slope)
+        time_derivative(
+            tb, s.flows, inputs.flow_slopes, s.inlets, inputs.inlet_slopes, y, s.old_per, s.per_slope, s.flux,
+            s.slope,
+        )  # fmt: skip
+    for u in range(tb.units):
+        s.per[u] = s.old_per[u]
     for stage in range(STAGES):
         k = s.k[stage]
         for i in range(size):
@@ -99,8 +122,10 @@ def try_step(tb: Tables, inputs: Inputs, t: float, h: float, y: Array, new: Arra
                 for i in range(size):
                     s.y[i] += a * other[i]
         if changing and stage > 0:
-            inputs_at(inputs, t + _TIME[stage] * h, s)
-        right_hand_side(tb, s.flows, s.inlets, s.y, s.flux, s.work, k)
+            dt = _TIME[stage] * h
+            inputs_at(inputs, t + dt, s)
+            outlet_concentration_factors(tb, dt, s.old_flows, s.flows, y, s.per, s.per_slope)
+        right_hand_side(tb, s.flows, s.inlets, s.y, s.per, s.flux, s.work, k)
         if stage > 0:
             for i in range(size):
                 s.f[i] = 0.0
@@ -113,7 +138,7 @@ def try_step(tb: Tables, inputs: Inputs, t: float, h: float, y: Array, new: Arra
             d = h * _D[stage]
             for i in range(size):
                 k[i] += d * s.slope[i]
-        solve(tb, w, s.old_flows, k, s.work, s.x)
+        solve(tb, w, s.old_flows, s.old_per, s.course, k, s.work, s.x)
     last = s.k[STAGES - 1]
     for i in range(size):
         new[i] = s.y[i] + last[i]
@@ -153,8 +178,9 @@ def jump_step(
     """
     inputs_at(inputs, t, s)
     flows, inlets = s.flows, s.inlets
+    outlet_concentration_factors(tb, 0.0, flows, flows, y, s.per, s.per_slope)
     for which in range(2):
-        right_hand_side(tb, flows, inlets, y, s.flux, s.work, spare[which])
+        right_hand_side(tb, flows, inlets, y, s.per, s.flux, s.work, spare[which])
         flows, inlets = s.old_flows, s.old_inlets
     # Only liquid between particles: the others follow it, or stand near equilibrium.
     fastest = 0.0

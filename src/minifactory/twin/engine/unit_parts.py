@@ -11,11 +11,14 @@ from minifactory.errors import Finding, InputError
 from minifactory.numerics import nodal
 from minifactory.twin.binding.protocol import CompiledBinding
 from minifactory.twin.engine import tables as t
-from minifactory.twin.engine.specification import Bed, BedModel, NetworkUnit, Tube
+from minifactory.twin.engine.specification import Bed, BedModel, NetworkUnit, StirredTank, Tube, Vessel
 from minifactory.twin.engine.tables import Array
 
 _ALONE = np.ones(1)
 _ONE_SIZE = nodal.particles(1, _ALONE, _ALONE, _ALONE)
+
+SMALLEST_SHARE = 1e-6
+"""Part of its capacity that an emptying vessel counts with at least."""
 
 
 @dataclass
@@ -37,6 +40,7 @@ class UnitParts:
     surface: Array | None = None
     particle: nodal.ParticleOperators = field(default_factory=lambda: _ONE_SIZE)
     fronts: Array | None = None
+    floor: float = 0.0  # vessels: least volume to divide by
 
     @property
     def particle_nodes(self) -> int:
@@ -62,13 +66,17 @@ def by_component(values: float | Mapping[str, float], components: Sequence[str],
 
 def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
     zero = np.zeros(len(components))
+    if isinstance(unit, Vessel):
+        # Its one node holds amounts, as if in one cubic metre.
+        floor = SMALLEST_SHARE * unit.capacity
+        return UnitParts(t.CELLS, 0, 1.0, nodal.stirred_cells(1), None, zero, zero, floor=floor)
     if not isinstance(unit, Bed):
         if isinstance(unit, Tube) and unit.dispersion is not None and unit.length is not None:
             operators = nodal.uniform_elements(unit.elements, unit.degree)
             spread = np.full(len(components), unit.dispersion / unit.length**2)
             return UnitParts(t.CELLS, 0, unit.volume, operators, None, spread, zero)
         cells = 1
-        if isinstance(unit, Tube):
+        if not isinstance(unit, StirredTank):
             cells = unit.stages or max(1, min(unit.max_stages, round(equivalent_stages(unit.peclet or 0.0))))
         return UnitParts(t.CELLS, 0, unit.volume, nodal.stirred_cells(cells), None, zero, zero)
     where = f"network unit {unit.name}"
