@@ -16,6 +16,7 @@ from minifactory.twin.binding import (
     HydrophobicInteraction,
     Langmuir,
     Linear,
+    LinearDrivingForce,
     ModulatedLangmuir,
     MultiStateSMA,
     StericMassAction,
@@ -85,6 +86,45 @@ def _specimens() -> list[Specimen]:
             lambda t: Colloidal(
                 5.9e8, 4e-9, {"a": 20.0, "b": 18.0}, {"a": 12.0, "b": 10.0}, {"a": 4.5e-9, "b": 3.5e-9},
                 k_kin=t
+            ),
+        ),
+        pair(
+            "colloidal with pH",
+            lambda t: Colloidal(
+                5.9e8, 4e-9, {"a": 20.0, "b": 18.0}, {"a": 6.0, "b": 5.0}, {"a": 4.5e-9, "b": 3.5e-9},
+                k_kin=t, ph="pH", ln_k_slope={"a": -28.0, "b": -20.0},
+                repulsion_power={"a": -0.1, "b": -0.05},
+            ),
+        ),
+        pair(
+            "colloidal with salt",
+            lambda t: Colloidal(
+                5.9e8, 0.0, {"a": 20.0, "b": 18.0}, {"a": 12.0, "b": 10.0}, {"a": 4.5e-9, "b": 3.5e-9},
+                k_kin=t, salt="salt",
+            ),
+        ),
+        pair(
+            "hydrophobic interaction with bound protein",
+            lambda t: HydrophobicInteraction(
+                "salt", (0.05, 1e-3), {"a": 4.0, "b": 2.0}, {"a": 2.0, "b": 1.5}, q_max, t, None
+            ),
+        ),
+        pair(
+            "generalised ion exchange with salting and crowding",
+            lambda t: GeneralisedIonExchange(
+                "salt", None, 1200.0, 7.0, {"a": (-3.4, 0.0, 0.0), "b": (-4.9, 0.0, 0.0)},
+                {"a": (4.7, 0.0, 0.0), "b": (3.7, 0.0, 0.0)}, sigma, t, 150.0, {"a": 1e-3, "b": -1e-3},
+                {"a": 0.05, "b": 0.1},
+            ),
+        ),
+        Specimen(
+            "linear driving force", None, LinearDrivingForce(Langmuir(k_eq, q_max), {"a": 0.2, "b": 0.05})
+        ),
+        Specimen(
+            "linear driving force, two sites", None,
+            LinearDrivingForce(
+                BiLangmuir((k_eq, {"a": 3.0, "b": 1.0}), (q_max, {"a": 2.0, "b": 1.0})),
+                {"a": 0.2, "b": 0.05},
             ),
         ),
     ]  # fmt: skip

@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from minifactory.errors import InputError
-from minifactory.twin.binding import BindingLaw, BindingModel, CompiledBinding, Langmuir, Linear, lay_out
+from minifactory.twin.binding import (
+    BindingLaw,
+    BindingModel,
+    CompiledBinding,
+    Langmuir,
+    Linear,
+    LinearDrivingForce,
+    lay_out,
+)
 from minifactory.twin.binding.equilibrium import equilibrium
 from minifactory.twin.binding.law_kernels import runs_in_python
+from minifactory.twin.binding_battery import examine, report, require
 from minifactory.twin.engine import Bed, BedModel, Inlet, Link, Network, Section, Tolerance, integrate
 from tests.engine.binding_battery import COMPONENTS, LIQUIDS, SPECIMENS, Specimen
 
@@ -18,54 +27,12 @@ ALL = [pytest.param(s.kinetic, id=f"{s.name} kinetic") for s in SPECIMENS] + [
 MODELS = pytest.mark.parametrize("model", ALL)
 
 
-def _rate(binding: CompiledBinding, c: np.ndarray, q: np.ndarray) -> np.ndarray:
-    f = np.zeros(len(q))
-    binding.law.rate(binding.parameters, c, q, f)
-    return f
-
-
 @MODELS
-def test_jacobian_is_the_derivative(model: BindingModel) -> None:
-    binding = model.compile(COMPONENTS)
-    if binding.law.jacobian is None:
-        pytest.skip("this law brings none: central differences are used")
-    for c in LIQUIDS:
-        q = 0.7 * equilibrium(binding, c) + 0.01
-        jc, jq = np.zeros((len(q), len(c))), np.zeros((len(q), len(q)))
-        binding.law.jacobian(binding.parameters, c, q, jc, jq)
-        for x, exact in ((c, jc), (q, jq)):
-            for i in range(len(x)):
-                width = 1e-6 * max(abs(x[i]), 1e-2)
-                up, down = x.copy(), x.copy()
-                up[i] += width
-                down[i] -= width
-                pair = [(_rate(binding, z, q) if x is c else _rate(binding, c, z)) for z in (up, down)]
-                slope = (pair[0] - pair[1]) / (2.0 * width)
-                np.testing.assert_allclose(
-                    exact[:, i], slope, rtol=2e-5, atol=1e-7 * max(1.0, np.abs(exact).max())
-                )
-
-
-@MODELS
-def test_equilibrium_has_no_rate(model: BindingModel) -> None:
-    binding = model.compile(COMPONENTS)
-    for c in LIQUIDS:
-        q = equilibrium(binding, c)
-        assert np.all(np.isfinite(q))
-        assert np.all(q >= 0.0)
-        away = np.abs(_rate(binding, c, 0.5 * q + 0.1)).max()
-        assert np.abs(_rate(binding, c, q)).max() <= 1e-7 * away
-
-
-@MODELS
-def test_nothing_breaks_the_law(model: BindingModel) -> None:
-    """Whatever a solver tries - negative, huge, zero - gives finite rates."""
-    binding = model.compile(COMPONENTS)
-    rng = np.random.default_rng(3)
-    for _ in range(200):
-        c = rng.standard_normal(4) * 10.0 ** rng.integers(-6, 4)
-        q = rng.standard_normal(len(binding.bound)) * 10.0 ** rng.integers(-6, 3)
-        assert np.all(np.isfinite(_rate(binding, c, q)))
+def test_battery(model: BindingModel) -> None:
+    """Layout, pure, finite, equilibrium, stability, Jacobian, kernel, and a cycle in every bed."""
+    checks = examine(model, COMPONENTS, LIQUIDS)
+    assert [line for check, line in zip(checks, report(checks), strict=True) if not check.held] == []
+    assert len(checks) == 7 + len(BedModel) - bool(np.any(model.compile(COMPONENTS).kinetic))
 
 
 @MODELS
@@ -107,19 +74,6 @@ def _cycle(
     run = integrate(network, state, sections, np.linspace(0.0, 400.0, 81), ["bed"], Tolerance(tolerance))
     assert run.balance.closure.max() < 1e-10
     return run.outlet[:, 0][:, order]
-
-
-@MODELS
-@pytest.mark.parametrize("bed", list(BedModel), ids=[m.name for m in BedModel])
-def test_mass_closes_and_order_does_not_matter(model: BindingModel, bed: BedModel) -> None:
-    if bed is BedModel.EDM and np.any(model.compile(COMPONENTS).kinetic):
-        with pytest.raises(InputError, match="network unit bed: kinetic binding"):
-            _cycle(model, COMPONENTS, bed)
-        return
-    straight = _cycle(model, COMPONENTS, bed)
-    mixed = _cycle(model, ("b", "pH", "salt", "a"), bed)
-    np.testing.assert_allclose(straight, mixed, atol=1e-3 * straight.max(axis=0).max(), rtol=1e-3)
-    assert straight.min() > -0.05
 
 
 @pytest.mark.parametrize("specimen", [s for s in SPECIMENS if s.rapid is not None], ids=lambda s: s.name)
@@ -180,6 +134,54 @@ def test_a_law_that_raises_is_named_by_place(stubborn: bool) -> None:
     model = Plugged(BindingLaw(f"broken {stubborn}", broken, None, lambda p, c: np.zeros(1)))  # noqa: ARG005
     with pytest.raises(SolverError, match="unit bed, node"):
         _cycle(model, COMPONENTS, BedModel.LRMP)
+
+
+def _backward(p: np.ndarray, c: np.ndarray, q: np.ndarray, f: np.ndarray) -> None:
+    f[0] = q[0] - p[1] * c[int(p[0])]
+
+
+def _line(p: np.ndarray, c: np.ndarray, q: np.ndarray) -> None:
+    q[0] = p[1] * c[int(p[0])]
+
+
+def _greedy(p: np.ndarray, c: np.ndarray, q: np.ndarray, f: np.ndarray) -> None:
+    c[int(p[0])] = 0.0
+    f[0] = -q[0]
+
+
+def _wrong_slope(p: np.ndarray, c: np.ndarray, q: np.ndarray, jc: np.ndarray, jq: np.ndarray) -> None:  # noqa: ARG001
+    jc[0, int(p[0])] = 2.0 * p[1]
+    jq[0, 0] = -1.0
+
+
+@pytest.mark.parametrize(
+    ("law", "word"),
+    [
+        (
+            BindingLaw("backward", _backward, isotherm=_line),
+            "the rate grows with what is bound",
+        ),
+        (BindingLaw("greedy", _greedy), "writes into its parameters or concentrations"),
+        (BindingLaw("wrong slope", _plain_rate, _wrong_slope), "the Jacobian is the derivative"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_battery_finds_what_is_wrong(law: BindingLaw, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        require(Plugged(law), COMPONENTS, LIQUIDS)
+
+
+def test_driving_force_needs_an_explicit_isotherm() -> None:
+    specimen = next(s for s in SPECIMENS if s.name == "SMA")
+    assert specimen.rapid is not None
+    with pytest.raises(InputError, match="no explicit isotherm"):
+        LinearDrivingForce(specimen.rapid, {"a": 1.0, "b": 1.0}).compile(COMPONENTS)
+
+
+def test_driving_force_to_a_line_is_linear_kinetics() -> None:
+    own = _cycle(LinearDrivingForce(Linear({"a": 2.5}), {"a": 0.1}), COMPONENTS, BedModel.LRMP)
+    built_in = _cycle(Linear({"a": 2.5}, {"a": 10.0}), COMPONENTS, BedModel.LRMP)
+    np.testing.assert_allclose(own, built_in, atol=1e-4)
 
 
 def test_unknown_component_is_named() -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import extending
 from numba.core import caching, ccallback
 from numba.core.typing.templates import Signature
 
@@ -112,6 +113,12 @@ def inline_kernel(function: Callable[..., Any]) -> Any:
     """`function` compiled as part of the kernels that call it; not cached by itself."""
     # No wrappers: nothing calls it from Python, and they take half of the compile time.
     return _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+
+
+def shared_kernel(function: Callable[..., Any]) -> Any:
+    """`function` as it is, which kernels may call as well as Python."""
+    register: Any = extending.register_jitable
+    return register(**OPTIONS)(function)
 
 
 def merged_kernel(function: Callable[..., Any]) -> Any:

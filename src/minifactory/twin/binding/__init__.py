@@ -13,6 +13,7 @@ from minifactory.twin.binding.generalised_ion_exchange import GeneralisedIonExch
 from minifactory.twin.binding.hydrophobic_interaction import HydrophobicInteraction
 from minifactory.twin.binding.langmuir import Langmuir
 from minifactory.twin.binding.linear import Linear
+from minifactory.twin.binding.linear_driving_force import LinearDrivingForce
 from minifactory.twin.binding.modulated_langmuir import ModulatedLangmuir
 from minifactory.twin.binding.multi_state_sma import MultiStateSMA
 from minifactory.twin.binding.none import NoBinding
@@ -32,6 +33,7 @@ __all__ = [
     "HydrophobicInteraction",
     "Langmuir",
     "Linear",
+    "LinearDrivingForce",
     "ModulatedLangmuir",
     "MultiStateSMA",
     "NoBinding",

@@ -45,13 +45,15 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
         jq[b, b] -= rate
 
 
-def _equilibrium(p: Array, c: Array) -> Array:
-    table = p.reshape(-1, 5)
-    kc = table[:, 1] * np.maximum(c[table[:, 0].astype(int)], 0.0)
-    return np.asarray(table[:, 2] * kc / (1.0 + (table[:, 4] * kc).sum()))
+def _isotherm(p: Array, c: Array, q: Array) -> None:
+    taken = 1.0
+    for b in range(q.shape[0]):
+        taken += p[5 * b + 4] * p[5 * b + 1] * max(c[int(p[5 * b])], 0.0)
+    for b in range(q.shape[0]):
+        q[b] = p[5 * b + 2] * p[5 * b + 1] * max(c[int(p[5 * b])], 0.0) / max(taken, 1e-6)
 
 
-LAW = BindingLaw("anti-Langmuir", _rate, _jacobian, _equilibrium)
+LAW = BindingLaw("anti-Langmuir", _rate, _jacobian, isotherm=_isotherm)
 
 
 @dataclass(frozen=True)

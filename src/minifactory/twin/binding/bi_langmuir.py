@@ -51,17 +51,18 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
                 jq[b, b] -= rate
 
 
-def _equilibrium(p: Array, c: Array) -> Array:
-    table = p.reshape(-1, 5)
-    kc = table[:, 1] * np.maximum(c[table[:, 0].astype(int)], 0.0)
-    q = np.empty(len(table))
+def _isotherm(p: Array, c: Array, q: Array) -> None:
     for site in range(2):
-        here = table[:, 4] == site
-        q[here] = table[here, 2] * kc[here] / (1.0 + kc[here].sum())
-    return q
+        taken = 1.0
+        for b in range(q.shape[0]):
+            if int(p[5 * b + 4]) == site:
+                taken += p[5 * b + 1] * max(c[int(p[5 * b])], 0.0)
+        for b in range(q.shape[0]):
+            if int(p[5 * b + 4]) == site:
+                q[b] = p[5 * b + 2] * p[5 * b + 1] * max(c[int(p[5 * b])], 0.0) / taken
 
 
-LAW = BindingLaw("bi-Langmuir", _rate, _jacobian, _equilibrium)
+LAW = BindingLaw("bi-Langmuir", _rate, _jacobian, isotherm=_isotherm)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ def equilibrium(binding: CompiledBinding, liquid: Array) -> Array:
     SolverError
         When that does not settle.
     """
+    if binding.law.isotherm is not None:
+        bound = np.zeros(len(binding.bound))
+        binding.law.isotherm(binding.parameters, np.asarray(liquid, dtype=float), bound)
+        return bound
     if binding.law.equilibrium is not None:
         return np.asarray(binding.law.equilibrium(binding.parameters, liquid), dtype=float)
     nb = len(binding.bound)

@@ -24,9 +24,8 @@ from minifactory.twin.binding.protocol import (
     time_constants,
 )
 
-# 1e-4 mol/m3, spelled in the law as kernels need it.
 
-
+# 1e-4 mol/m3 is spelled out in the law, as kernels need it.
 def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
     for b in range(q.shape[0]):
         x, power = c[int(p[4 * b])], p[4 * b + 2]
@@ -53,7 +52,17 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
         jq[b, b] = -p[4 * b + 3]
 
 
-LAW = BindingLaw("Freundlich", _rate, _jacobian)
+def _isotherm(p: Array, c: Array, q: Array) -> None:
+    for b in range(q.shape[0]):
+        x, power = c[int(p[4 * b])], p[4 * b + 2]
+        if x >= 1e-4:
+            q[b] = p[4 * b + 1] * x**power
+        else:
+            z = max(x / 1e-4, 0.0)
+            q[b] = p[4 * b + 1] * 1e-4**power * ((2.0 - power) * z + (power - 1.0) * z * z)
+
+
+LAW = BindingLaw("Freundlich", _rate, _jacobian, isotherm=_isotherm)
 
 
 @dataclass(frozen=True)

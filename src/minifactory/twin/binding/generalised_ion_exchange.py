@@ -1,12 +1,15 @@
-"""Steric mass action with charge and strength that follow the pH (generalised ion exchange).
+"""Steric mass action with charge and strength that follow pH, salt and protein (generalised ion exchange).
 
     k_kin,i dq_i/dt = K_i c_i (qbar / c_ref)^nu_i - q_i (c_s / c_ref)^nu_i
-    ln K_i = a0 + a1 d + a2 d^2,   nu_i = n0 + n1 d + n2 d^2,   d = pH - pH_ref
+    ln K_i = a0 + a1 d + a2 d^2 + s_i c_s + g_i c_i
+    nu_i = n0 + n1 d + n2 d^2,   d = pH - pH_ref                                  (no pH: d = 0)
     qbar = Lambda - sum_j (nu_j + sigma_j) q_j,   q_s = Lambda - sum_j nu_j(pH_ref) q_j
 
-The pH is a component of the network (a number carried with the liquid). The counter-ion that a protein takes
-from the liquid is counted with its charge at the reference pH, so that its mass balance stays closed. Source:
-the SMA of C. A. Brooks, S. M. Cramer, AIChE J. 38 (1992) 1969, with polynomials in pH.
+s: salting out (or in), g: activity of the protein in crowded solution. The pH is a component of the network
+(a number carried with the liquid). The counter-ion that a protein takes from the liquid is counted with its
+charge at the reference pH, so that its mass balance stays closed. Sources: the SMA of C. A. Brooks, S. M.
+Cramer, AIChE J. 38 (1992) 1969; T. C. Huuk, T. Hahn, K. Doninger, J. Griesbach, S. Hepbildikler, J. Hubbuch,
+Biotechnol. J. 12 (2017) 1600336 (the dependences).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minifactory.errors import Finding, InputError
 from minifactory.twin.binding.protocol import (
     Array,
     BindingLaw,
@@ -28,13 +32,15 @@ from minifactory.twin.binding.protocol import (
 )
 
 
-# p: salt, pH, Lambda, salt floor, qbar floor, ln c_ref, pH_ref; per state: component, sigma, tau, a0, a1, a2,
-# n0, n1, n2
+# p: salt, pH (-1: none), Lambda, salt floor, qbar floor, ln c_ref, pH_ref; per state: component, sigma, tau,
+# a0, a1, a2, n0, n1, n2, s, g
 def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
-    d = min(max(c[int(p[1])] - p[6], -14.0), 14.0)
+    d = 0.0
+    if p[1] >= 0.0:
+        d = min(max(c[int(p[1])] - p[6], -14.0), 14.0)
     qbar, salt = p[2], c[int(p[0])]
     for b in range(q.shape[0]):
-        at = 7 + 9 * b
+        at = 7 + 11 * b
         qbar -= (p[at + 6] + d * (p[at + 7] + d * p[at + 8]) + p[at + 1]) * q[b]
     if salt < p[3]:
         salt = p[3] * p[3] / (2.0 * p[3] - salt)
@@ -42,9 +48,10 @@ def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
         qbar = p[4] * p[4] / (2.0 * p[4] - qbar)
     log_salt, log_qbar = math.log(salt), math.log(qbar)
     for b in range(q.shape[0]):
-        at = 7 + 9 * b
+        at = 7 + 11 * b
         nu = max(p[at + 6] + d * (p[at + 7] + d * p[at + 8]), 0.0)
         strength = p[at + 3] + d * (p[at + 4] + d * p[at + 5])
+        strength += p[at + 9] * salt + p[at + 10] * max(c[int(p[at])], 0.0)
         x = min(max(strength + nu * (log_qbar - log_salt), -600.0), 600.0)
         e = math.exp(-abs(x))
         near, far = 1.0 / (1.0 + e), e / (1.0 + e)
@@ -62,12 +69,14 @@ Quadratic = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class GeneralisedIonExchange:
-    """SMA with pH.
+    """SMA with pH, salt and protein effects.
 
     Parameters
     ----------
-    counter_ion, ph : str
-        Components that carry the exchanged ion (mol/m3) and the pH.
+    counter_ion : str
+        Component that carries the exchanged ion (mol/m3).
+    ph : str or None
+        Component that carries the pH; None: constant pH.
     capacity : float
         Ionic capacity, mol per m3 of solid.
     ph_reference : float
@@ -76,10 +85,12 @@ class GeneralisedIonExchange:
     shielding : Mapping of str to float
     k_kin : Mapping of str to float, optional
         Time constants in s at `reference` (mol/m3); absent or 0: rapid equilibrium.
+    salting, crowding : Mapping of str to float, optional
+        s and g in m3/mol; absent: 0.
     """
 
     counter_ion: str
-    ph: str
+    ph: str | None
     capacity: float
     ph_reference: float
     ln_k: Mapping[str, Quadratic]
@@ -87,6 +98,8 @@ class GeneralisedIonExchange:
     shielding: Mapping[str, float]
     k_kin: Mapping[str, float] | None = None
     reference: float = 1.0
+    salting: Mapping[str, float] | None = None
+    crowding: Mapping[str, float] | None = None
 
     def compile(self, components: Sequence[str]) -> CompiledBinding:
         """The model laid out for `components`."""
@@ -94,7 +107,11 @@ class GeneralisedIonExchange:
         salt = component_index(self.counter_ion, components, LAW.name)
         tau = time_constants(self.k_kin, names, LAW.name)
         sigma = numbers(self.shielding, names, LAW.name, "shielding")
-        p: list[float] = [salt, component_index(self.ph, components, LAW.name), self.capacity]
+        if not self.capacity > 0.0 or not self.reference > 0.0:
+            found = f"capacity {self.capacity}, reference {self.reference}"
+            raise InputError(Finding(f"binding model {LAW.name}", found, "both above 0"))
+        at_ph = -1 if self.ph is None else component_index(self.ph, components, LAW.name)
+        p: list[float] = [salt, at_ph, self.capacity]
         p += [1e-4 * self.capacity, 1e-5 * self.capacity, math.log(self.reference), self.ph_reference]
         for i, name in enumerate(names):
             p += [
@@ -103,8 +120,11 @@ class GeneralisedIonExchange:
                 tau[i],
                 *self.ln_k[name],
                 *self.charge[name],
+                (self.salting or {}).get(name, 0.0),
+                (self.crowding or {}).get(name, 0.0),
             ]
-        plain = lay_out(LAW, components, np.array(p), names, tau, [self.counter_ion, self.ph])
+        modifiers = [self.counter_ion] if self.ph is None else [self.counter_ion, self.ph]
+        plain = lay_out(LAW, components, np.array(p), names, tau, modifiers)
         plain.stoichiometry[salt] = [-self.charge[name][0] for name in names]
         plain.fixed[salt] = self.capacity
         return plain

@@ -47,13 +47,15 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
         jq[b, b] -= rate
 
 
-def _equilibrium(p: Array, c: Array) -> Array:
-    table = p.reshape(-1, 4)
-    kc = table[:, 1] * np.maximum(c[table[:, 0].astype(int)], 0.0)
-    return np.asarray(table[:, 2] * kc / (1.0 + kc.sum()))
+def _isotherm(p: Array, c: Array, q: Array) -> None:
+    taken = 1.0
+    for b in range(q.shape[0]):
+        taken += p[4 * b + 1] * max(c[int(p[4 * b])], 0.0)
+    for b in range(q.shape[0]):
+        q[b] = p[4 * b + 2] * p[4 * b + 1] * max(c[int(p[4 * b])], 0.0) / taken
 
 
-LAW = BindingLaw("langmuir", _rate, _jacobian, _equilibrium)
+LAW = BindingLaw("langmuir", _rate, _jacobian, isotherm=_isotherm)
 
 
 @dataclass(frozen=True)

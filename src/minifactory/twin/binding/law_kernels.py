@@ -7,8 +7,11 @@ Numba cannot compile is called through Python instead: slower, the same numbers.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -81,14 +84,32 @@ def _entry(rate: Any, jacobian: Any) -> Callable[..., None]:
     return evaluate
 
 
-def _stamp(law: BindingLaw) -> str:
-    def text(function: Any) -> str:
-        try:
-            return inspect.getsource(function) if function is not None else "differences"
-        except OSError:
-            return repr(function.__code__.co_code) + repr(function.__code__.co_consts)
+def _texts(function: Any, seen: set[str]) -> Iterator[str]:
+    """What a function is made of: its text, the file it stands in, and the same of what it encloses."""
+    if function is None:
+        yield "differences"
+        return
+    try:
+        yield inspect.getsource(function)
+        path = inspect.getsourcefile(function) or ""
+        if path not in seen:
+            # A law may call other functions of its file; changing one must not find an old kernel.
+            seen.add(path)
+            yield hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except (OSError, TypeError):
+        yield repr(function.__code__.co_code) + repr(function.__code__.co_consts)
+    for cell in function.__closure__ or ():
+        held = getattr(cell.cell_contents, "py_func", cell.cell_contents)
+        if inspect.isfunction(held):
+            yield from _texts(held, seen)
+        else:
+            yield repr(held)
 
-    return f"{law.name}\n{text(law.rate)}\n{text(law.jacobian)}"
+
+@lru_cache(maxsize=256)
+def _stamp(law: BindingLaw) -> str:
+    seen: set[str] = set()
+    return "\n".join([law.name, *_texts(law.rate, seen), *_texts(law.jacobian, seen)])
 
 
 # Callbacks live as long as the process: their addresses are in the tables of networks.

@@ -36,12 +36,12 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:  # no
         jq[b, b] = -p[3 * b + 2]
 
 
-def _equilibrium(p: Array, c: Array) -> Array:
-    table = p.reshape(-1, 3)
-    return np.asarray(table[:, 1] * c[table[:, 0].astype(int)])
+def _isotherm(p: Array, c: Array, q: Array) -> None:
+    for b in range(q.shape[0]):
+        q[b] = p[3 * b + 1] * c[int(p[3 * b])]
 
 
-LAW = BindingLaw("linear", _rate, _jacobian, _equilibrium)
+LAW = BindingLaw("linear", _rate, _jacobian, isotherm=_isotherm)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
     k_kin,i dq_i/dt = K_i(m) q_max,i c_i (1 - sum_j q_j / q_max,j) - q_i
     ln K_i(m) = ln K_i + sum_m [ gamma_im (c_m - r_m) - beta_im ln(c_m / r_m) ]
 
-gamma: hydrophobic (solvophobic) strength per mol/m3; beta: ion-exchange power; r_m: reference concentration.
+gamma: hydrophobic (solvophobic) strength per mol/m3; beta: ion-exchange power; r_m: reference concentration,
+below a thousandth of which the modulator's effect levels off.
 Source: W. R. Melander, Z. El Rassi, C. Horvath, J. Chromatogr. 469 (1989) 3.
 """
 
@@ -51,7 +52,28 @@ def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
         f[b] = bracket / (1.0 + strength) if slow == 0.0 else bracket / (slow + 1.0e-6 * (1.0 + strength))
 
 
-LAW = BindingLaw("modulated Langmuir", _rate)
+def _isotherm(p: Array, c: Array, q: Array) -> None:
+    m = int(p[0])
+    width, first = 4 + 2 * m, 1 + 2 * m
+    taken = 1.0
+    for b in range(q.shape[0]):
+        at = first + b * width
+        x = math.log(p[at + 1])
+        for k in range(m):
+            reference = p[2 + 2 * k]
+            s = c[int(p[1 + 2 * k])]
+            low = 1e-3 * reference
+            if s < low:
+                s = low * low / (2.0 * low - s)
+            x += p[at + 4 + 2 * k] * (s - reference) - p[at + 5 + 2 * k] * math.log(s / reference)
+        strength = math.exp(min(max(x, -300.0), 300.0)) * max(c[int(p[at])], 0.0)
+        taken += strength
+        q[b] = p[at + 2] * strength
+    for b in range(q.shape[0]):
+        q[b] /= taken
+
+
+LAW = BindingLaw("modulated Langmuir", _rate, isotherm=_isotherm)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 Rate = Callable[[Array, Array, Array, Array], None]
 Jacobian = Callable[[Array, Array, Array, Array, Array], None]
 Equilibrium = Callable[[Array, Array], Array]
+Isotherm = Callable[[Array, Array, Array], None]
 
 # Kinetics faster than this (1/s) cannot be told from equilibrium; both directions are slowed alike.
 RATE_CAP = 1.0e6
@@ -40,12 +41,16 @@ class BindingLaw:
         Writes df/dc (nb, nc) and df/dq (nb, nb) into zeroed arrays; central differences of `rate` if None.
     equilibrium : callable (p, c) -> q or None
         Bound states in equilibrium with c; found by iteration of `rate` if None.
+    isotherm : callable (p, c, q) or None
+        Writes the bound states in equilibrium with c into q (nb,), where they have an explicit form; in the
+        language of `rate`. Serves as `equilibrium`, and in :class:`LinearDrivingForce`.
     """
 
     name: str
     rate: Rate
     jacobian: Jacobian | None = None
     equilibrium: Equilibrium | None = None
+    isotherm: Isotherm | None = None
 
 
 @dataclass(frozen=True)
