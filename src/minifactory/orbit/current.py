@@ -48,7 +48,7 @@ def check_against(bound: BoundRecipe, table: TagTable, flow_tag: str | None) -> 
     """
     findings: list[Finding] = []
     actions = [("initial", bound.initial), ("safe", bound.safe)]
-    for phase in bound.phases:
+    for phase in bound.all_phases():
         actions.append((phase.path, phase.start))
         actions += [(f"{phase.path} {watch.name}".strip(), watch.action) for watch in phase.watches]
     for where, action in actions:

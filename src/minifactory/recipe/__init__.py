@@ -12,10 +12,13 @@ from minifactory.recipe.bound import (
 from minifactory.recipe.builder import RecipeBuilder, recipe_of, settings, watch
 from minifactory.recipe.check import CheckResult, PhaseSummary, check
 from minifactory.recipe.conditions import Evaluator, Expression, Sample, parse_condition
+from minifactory.recipe.inputs import answered
 from minifactory.recipe.load import load_recipe, parse_recipe
 from minifactory.recipe.model import (
+    Branch,
     Command,
     Gradient,
+    Input,
     Interlock,
     InterlockAction,
     OnTimeout,
@@ -23,6 +26,7 @@ from minifactory.recipe.model import (
     Phase,
     PhaseKind,
     Recipe,
+    Repeat,
     Settings,
     UnitProcedure,
     Watch,
@@ -38,11 +42,13 @@ __all__ = [
     "BoundPhase",
     "BoundRecipe",
     "BoundWatch",
+    "Branch",
     "CheckResult",
     "Command",
     "Evaluator",
     "Expression",
     "Gradient",
+    "Input",
     "Interlock",
     "InterlockAction",
     "OnTimeout",
@@ -53,10 +59,12 @@ __all__ = [
     "PhaseSummary",
     "Recipe",
     "RecipeBuilder",
+    "Repeat",
     "Sample",
     "Settings",
     "UnitProcedure",
     "Watch",
+    "answered",
     "bind",
     "check",
     "describe",

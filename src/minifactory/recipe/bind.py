@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.model import Plant
 from minifactory.plant.tagging import tag_table
 from minifactory.recipe.binding import Binding
-from minifactory.recipe.bound import BoundAction, BoundInterlock, BoundPhase, BoundRecipe, BoundWatch
+from minifactory.recipe.bound import (
+    BoundAction,
+    BoundBranch,
+    BoundInterlock,
+    BoundLeave,
+    BoundPhase,
+    BoundRecipe,
+    BoundWatch,
+)
+from minifactory.recipe.branches import conflicts, joined
+from minifactory.recipe.inputs import bound_inputs, questions
 from minifactory.recipe.model import Interlock, Phase, Recipe, UnitProcedure
 from minifactory.recipe.names import aliases
 from minifactory.recipe.planning import Ramp, planned_time
 from minifactory.recipe.reading import DONE, WASH_BEGINS
+from minifactory.recipe.unroll import Step, branch_steps, steps
 from minifactory.signals.tags import TagTable
 
 
@@ -64,12 +75,13 @@ def try_bind(recipe: Recipe, plant: Plant, skid: str | None = None) -> tuple[Bou
     binding = Binding(plant, plant.skids[name], table, findings)
     initial = _initial(binding, procedures[0])
     phases: list[BoundPhase] = []
+    branches: list[BoundBranch] = []
+    asked = questions(recipe, [step for item in procedures for step in steps(item)], findings)
     for item in procedures:
         binding.enter(item.column)
         if item is not procedures[0]:
             binding.apply(item.start, item.where)
-        for path, phase in _phases(item):
-            phases.append(_phase(path, phase, binding, names))
+        _procedure(item, binding, names, asked, phases, branches)
     interlocks = tuple(_interlock(item, names) for item in recipe.interlocks if _known(item, table, names))
     bound = BoundRecipe(
         recipe=recipe.name,
@@ -81,14 +93,45 @@ def try_bind(recipe: Recipe, plant: Plant, skid: str | None = None) -> tuple[Bou
         initial=initial,
         safe=_safe(Binding(plant, plant.skids[name], table, findings), procedures[0]),
         aliases=names,
+        branches=tuple(branches),
+        inputs=bound_inputs(recipe, asked),
     )
+    findings += conflicts(bound)
     return bound, findings
 
 
-def _phases(item: UnitProcedure) -> Iterator[tuple[str, Phase]]:
-    for operation in item.operations:
-        for phase in operation.phases:
-            yield f"{item.name}.{operation.name}.{phase.name}", phase
+def _procedure(
+    item: UnitProcedure,
+    binding: Binding,
+    names: dict[str, str],
+    asked: Mapping[str, tuple[str, ...]],
+    phases: list[BoundPhase],
+    branches: list[BoundBranch],
+) -> None:
+    """Bind all steps of a unit procedure, with the branches beside them."""
+    listed = steps(item)
+    for place, step in enumerate(listed):
+        branching = step.first and step.operation is not None and step.operation.parallel
+        before = binding.copy() if branching else binding
+        bound = _phase(step, binding, names)
+        phases.append(replace(bound, asks=asked.get(step.path, ())))
+        if step.operation is None or not branching:
+            continue
+        last = place
+        while last + 1 < len(listed) and listed[last + 1].turn == step.turn:
+            last += 1
+        first = len(phases) - 1
+        for branch in step.operation.parallel:
+            beside = before.copy()
+            path = f"{step.turn}.{branch.name}"
+            plain = f"{item.name}.{step.operation.name}.{branch.name}"
+            inner = tuple(
+                _phase(inside, beside, names) for inside in branch_steps(branch.phases, path, plain)
+            )
+            branches.append(BoundBranch(path, inner, first, first + last - place))
+            binding.adopt(before, beside)
+    for place, phase in enumerate(phases):
+        phases[place] = joined(phase, place, phases, branches)
 
 
 def _initial(binding: Binding, item: UnitProcedure) -> BoundAction:
@@ -117,7 +160,8 @@ def _safe(binding: Binding, item: UnitProcedure) -> BoundAction:
     return BoundAction({**setpoints, "System.Flow.SP": flow}, declared.instructions, outlet, 0.0)
 
 
-def _phase(path: str, phase: Phase, binding: Binding, names: dict[str, str]) -> BoundPhase:
+def _phase(step: Step, binding: Binding, names: dict[str, str]) -> BoundPhase:
+    phase: Phase = step.phase
     composition = binding.percent_b
     start = binding.apply(phase.settings, phase.where)
     ramp = None
@@ -144,7 +188,7 @@ def _phase(path: str, phase: Phase, binding: Binding, names: dict[str, str]) -> 
     if ramp is not None and volume_planned is not None:
         binding.percent_b = ramp.at(volume_planned)
     return BoundPhase(
-        path=path,
+        path=step.path,
         kind=phase.kind,
         start=start,
         until=phase.until.renamed(names),
@@ -155,13 +199,24 @@ def _phase(path: str, phase: Phase, binding: Binding, names: dict[str, str]) -> 
         planned_time=None if time is None else time + wash,
         planned_volume=volume_planned,
         note=phase.note,
+        leaves=tuple(BoundLeave(item.when.renamed(names), item.skip, item.at) for item in step.leaves),
         where=phase.where,
     )
 
 
 def _known(item: Interlock, table: TagTable, names: dict[str, str]) -> bool:
-    return all(names.get(name, name) in table.tags for name in item.when.tags())
+    needed = (*item.when.tags(), *(item.until.tags() if item.until else ()))
+    return all(names.get(name, name) in table.tags for name in needed)
 
 
 def _interlock(item: Interlock, names: dict[str, str]) -> BoundInterlock:
-    return BoundInterlock(item.name, item.when.renamed(names), item.action.value, item.message)
+    return BoundInterlock(
+        item.name,
+        item.when.renamed(names),
+        item.action.value,
+        item.message,
+        item.until and item.until.renamed(names),
+        item.delay.value if item.delay else 0.0,
+        item.off_delay.value if item.off_delay else 0.0,
+        item.priority,
+    )

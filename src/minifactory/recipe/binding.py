@@ -337,6 +337,18 @@ class Binding:
 
         return min(found, key=cost, default=None)
 
+    def adopt(self, before: Binding, beside: Binding) -> None:
+        """Take over what a parallel branch has set: what differs in `beside` from the state `before` it."""
+        for valve, position in beside.positions.items():
+            if position != before.positions.get(valve):
+                self.positions[valve] = position
+        for letter, vessel in beside.inlets.items():
+            if vessel != before.inlets.get(letter):
+                self.inlets[letter] = vessel
+        for name in ("flow", "percent_b", "in_line", "outlet", "fractions"):
+            if getattr(beside, name) != getattr(before, name):
+                setattr(self, name, getattr(beside, name))
+
     def copy(self) -> Binding:
         """The same state, to try something."""
         other = copy.copy(self)

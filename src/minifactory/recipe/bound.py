@@ -59,6 +59,19 @@ class BoundWatch:
 
 
 @dataclass(frozen=True)
+class BoundLeave:
+    """The end of a loop's turn: when `when` is true, `skip` phases are passed over.
+
+    It is asked when the phase that would follow is `at` phases behind the next one (0: the next one; more,
+    when an inner loop has been left and an outer one is decided with it).
+    """
+
+    when: Expression
+    skip: int
+    at: int = 0
+
+
+@dataclass(frozen=True)
 class BoundPhase:
     """A phase in terms of tags.
 
@@ -80,6 +93,10 @@ class BoundPhase:
         m3, likewise.
     note : str
         What the author says of it.
+    leaves : tuple of BoundLeave
+        Loops of which a turn ends with this phase, the inner first.
+    asks : tuple of str
+        Names of the inputs that must be answered before it begins.
     where : str
         File and line of the recipe.
     """
@@ -95,6 +112,8 @@ class BoundPhase:
     planned_time: float | None = None
     planned_volume: float | None = None
     note: str = ""
+    leaves: tuple[BoundLeave, ...] = ()
+    asks: tuple[str, ...] = ()
     where: str = field(default="", compare=False)
 
     @property
@@ -105,12 +124,42 @@ class BoundPhase:
 
 @dataclass(frozen=True)
 class BoundInterlock:
-    """An interlock over tags; `action` is ``reduce_flow``, ``hold``, ``pause`` or ``abort``."""
+    """An interlock over tags.
+
+    `action` is ``alarm``, ``reduce_flow``, ``hold``, ``pause``, ``stop`` or ``abort``. It goes when `until`
+    is true (without one: when `when` is false); `delay` and `off_delay` (s) are how long it must have been
+    due to come and to go. `priority` is that of its alarm; empty: by its action.
+    """
 
     name: str
     when: Expression
     action: str
     message: str = ""
+    until: Expression | None = None
+    delay: float = 0.0
+    off_delay: float = 0.0
+    priority: str = ""
+
+
+@dataclass(frozen=True)
+class BoundBranch:
+    """Phases that run beside the phases `first` to `last` (positions); the last of those waits for them."""
+
+    path: str
+    phases: tuple[BoundPhase, ...]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class BoundInput:
+    """What the operator is asked; `assumed` is what the recipe takes until it is answered."""
+
+    name: str
+    question: str
+    assumed: str = ""
+    bounds: str = ""
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,3 +181,9 @@ class BoundRecipe:
     safe: BoundAction
     aliases: Mapping[str, str]
     flow_tag: str = "System.Flow"
+    branches: tuple[BoundBranch, ...] = ()
+    inputs: tuple[BoundInput, ...] = ()
+
+    def all_phases(self) -> tuple[BoundPhase, ...]:
+        """The phases in order, and then those of the branches beside them."""
+        return (*self.phases, *(phase for branch in self.branches for phase in branch.phases))

@@ -28,6 +28,16 @@ Document = dict[str, Any]
 """A block of ``recipe.yaml``: texts, lists of texts and blocks by key."""
 
 
+Turns = int | tuple[int, str]
+"""A loop: how often, or at most how often and the condition that ends it."""
+
+
+def _loop(repeat: Turns | None) -> str | Document | None:
+    if repeat is None:
+        return None
+    return str(repeat) if isinstance(repeat, int) else {"times": str(repeat[0]), "until": repeat[1]}
+
+
 def settings(
     *,
     inlet_a: str | None = None,
@@ -69,8 +79,8 @@ def watch(when: str, *, end_phase: bool = False, **set_then: Any) -> Document:
 class OperationBuilder:
     """Adds phases to one operation."""
 
-    def __init__(self, document: Document) -> None:
-        self._phases: Document = document
+    def __init__(self, phases: Document, parallel: Document) -> None:
+        self._phases, self._parallel = phases, parallel
 
     def phase(
         self,
@@ -82,15 +92,27 @@ class OperationBuilder:
         timeout: str | None = None,
         on_timeout: str | None = None,
         note: str | None = None,
+        repeat: Turns | None = None,
         **set_at_start: Any,
     ) -> OperationBuilder:
         """Add a phase; `set_at_start` as in :func:`settings`. Returns the same operation."""
         self._phases[name] = {
-            **_stated(kind=kind, note=note),
+            **_stated(kind=kind, note=note, repeat=_loop(repeat)),
             **settings(**set_at_start),
             **_stated(until=until, watch=dict(watch or {}), timeout=timeout, on_timeout=on_timeout),
         }
         return self
+
+    def macro(self, name: str, macro: str, **arguments: str) -> OperationBuilder:
+        """Add the phases of a macro; their names begin with `name`. Returns the same operation."""
+        self._phases[name] = _stated(macro=macro, **{"with": dict(arguments)})
+        return self
+
+    def branch(self, name: str) -> OperationBuilder:
+        """Add a branch that runs beside these phases and return its builder."""
+        phases: Document = {}
+        self._parallel[name] = {"phases": phases}
+        return OperationBuilder(phases, {})
 
 
 class UnitProcedureBuilder:
@@ -99,11 +121,23 @@ class UnitProcedureBuilder:
     def __init__(self, document: Document) -> None:
         self._operations: Document = document
 
-    def operation(self, name: str, note: str | None = None) -> OperationBuilder:
-        """Add an operation and return its builder."""
+    def operation(self, name: str, note: str | None = None, repeat: Turns | None = None) -> OperationBuilder:
+        """Add an operation and return its builder; `repeat` is a number of turns, or (turns, condition)."""
         phases: Document = {}
-        self._operations[name] = {**_stated(note=note), "phases": phases}
-        return OperationBuilder(phases)
+        parallel: Document = {}
+        self._operations[name] = {
+            **_stated(note=note, repeat=_loop(repeat)),
+            "phases": phases,
+            "parallel": parallel,
+        }
+        return OperationBuilder(phases, parallel)
+
+    def macro(
+        self, name: str, macro: str, repeat: Turns | None = None, **arguments: str
+    ) -> UnitProcedureBuilder:
+        """Add an operation that a macro writes out. Returns the same unit procedure."""
+        self._operations[name] = _stated(macro=macro, repeat=_loop(repeat), **{"with": dict(arguments)})
+        return self
 
 
 class RecipeBuilder:
@@ -120,17 +154,37 @@ class RecipeBuilder:
     def __init__(self, name: str, plant: Plant, version: str = "1", description: str = "") -> None:
         self._plant = plant
         self._interlocks: Document = {}
+        self._inputs: Document = {}
+        self._macros: Document = {}
         self._procedure: Document = {}
         self.document: Document = {
             **_stated(name=name, version=version, description=description),
+            "inputs": self._inputs,
+            "macros": self._macros,
             "interlocks": self._interlocks,
             "procedure": self._procedure,
         }
 
-    def interlock(self, name: str, when: str, action: str, message: str = "") -> RecipeBuilder:
-        """Add an interlock. Returns the same builder."""
-        self._interlocks[name] = _stated(when=when, action=action, message=message)
+    def interlock(
+        self, name: str, when: str, action: str, message: str = "", **further: str
+    ) -> RecipeBuilder:
+        """Add an interlock; `further` are until, delay, off_delay and priority. Returns the same builder."""
+        self._interlocks[name] = _stated(when=when, action=action, message=message, **further)
         return self
+
+    def input(
+        self, name: str, ask: str, *, sets: Iterable[str] = (), every_turn: bool = False, **further: str
+    ) -> RecipeBuilder:
+        """Add a run-time input; `further` are at, minimum and maximum. Returns the same builder."""
+        turns = "yes" if every_turn else None
+        self._inputs[name] = _stated(ask=ask, sets=list(sets), every_turn=turns, **further)
+        return self
+
+    def macro(self, name: str, parameters: Mapping[str, str] | None = None) -> OperationBuilder:
+        """Define a macro and return the builder of its phases; a parameter without value must be given."""
+        phases: Document = {}
+        self._macros[name] = {"parameters": dict(parameters or {}), "phases": phases}
+        return OperationBuilder(phases, {})
 
     def unit_procedure(
         self,
@@ -139,11 +193,12 @@ class RecipeBuilder:
         column: str | None = None,
         start: Document | None = None,
         safe: Document | None = None,
+        repeat: Turns | None = None,
     ) -> UnitProcedureBuilder:
         """Add a unit procedure and return its builder; `start` and `safe` as made by :func:`settings`."""
         operations: Document = {}
         self._procedure[name] = {
-            **_stated(skid=skid, column=column, start=start, safe=safe),
+            **_stated(skid=skid, column=column, repeat=_loop(repeat), start=start, safe=safe),
             "operations": operations,
         }
         return UnitProcedureBuilder(operations)

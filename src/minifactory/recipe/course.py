@@ -105,6 +105,9 @@ class Course:
         self.gradient: _Gradient | None = None
         self.pressure_limit = self.skid.max_pressure
         self.outlet: str | None = bound.initial.outlet
+        self._place = (
+            {phase.path: place for place, phase in enumerate(bound.phases)} if bound.branches else {}
+        )
         self._set(bound.initial)
 
     def stages(self) -> list[Stage]:
@@ -147,8 +150,11 @@ class Course:
         if flow == 0.0 or phase.planned_volume == 0.0:
             volume = Amount()
         share, after = self._pumped(volume.high)
+        beside = [item for item in self._beside(phase) if item.setpoints]
         paths, faults = self._paths(phase, volume.high, max(before, after) > 0.0, min(before, after) < 100.0)
         path = paths[0] if paths else None
+        for action in beside:
+            faults += [fault for fault in self._faults_with(action, paths) if fault not in faults]
         drawn: dict[str, Amount] = {vessel: Amount(used, used) for _, (vessel, used) in self._washed(washes)}
         for pump, part in (("A", 1.0 - share), ("B", share)):
             vessel = self._inlet(pump, path)
@@ -172,8 +178,31 @@ class Course:
         )
         for watch in phase.watches:
             self._set(watch.action)
+        for action in beside:
+            self._set(action)
         self.outlet = final
         return stage
+
+    def _beside(self, phase: BoundPhase) -> list[BoundAction]:
+        """Whatever branches that begin with `phase` may set."""
+        place = self._place.get(phase.path, -1)
+        found: list[BoundAction] = []
+        for branch in self.bound.branches:
+            if branch.first == place:
+                for inner in branch.phases:
+                    found += [inner.start, *(watch.action for watch in inner.watches)]
+        return found
+
+    def _faults_with(self, action: BoundAction, paths: list[FlowPath]) -> list[Finding]:
+        """Ways that a branch would close while liquid flows on one of `paths`."""
+        moved = self._valves(action)
+        if not paths or not moved:
+            return []
+        try:
+            flow_path(self.skid, {**self.positions, **moved}, list(paths[0].branches))
+        except InputError as fault:
+            return list(fault.findings)
+        return []
 
     def _pumped(self, volume: float) -> tuple[float, float]:
         """Mean share of pump B in `volume`, and %B after it; moves a running gradient on."""

@@ -39,12 +39,22 @@ class OnTimeout(Enum):
 
 
 class InterlockAction(Enum):
-    """What an interlock does; the order is the order of severity."""
+    """What an interlock does; the order is the order of severity. `ALARM` tells a person and no more."""
 
+    ALARM = "alarm"
     REDUCE_FLOW = "reduce_flow"
     HOLD = "hold"
     PAUSE = "pause"
+    STOP = "stop"
     ABORT = "abort"
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A loop: at most `times` turns, fewer when `until` is true at the end of one."""
+
+    times: int
+    until: Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -138,16 +148,32 @@ class Phase:
     timeout: Quantity | None = None
     on_timeout: OnTimeout = OnTimeout.HOLD
     note: str = ""
+    repeat: Repeat | None = None
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Phases in order that run beside those of an operation; each counts its own time and volume."""
+
+    name: str
+    phases: tuple[Phase, ...]
     where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """Phases in order."""
+    """Phases in order; `parallel` branches begin with the first of them, and the last waits for their end.
+
+    `macro` says which macro with which arguments it was made from; it is there for people only.
+    """
 
     name: str
     phases: tuple[Phase, ...]
     note: str = ""
+    repeat: Repeat | None = None
+    parallel: tuple[Branch, ...] = ()
+    macro: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -164,17 +190,65 @@ class UnitProcedure:
     operations: tuple[Operation, ...]
     start: Settings = Settings()
     safe: Settings = Settings()
+    repeat: Repeat | None = None
     where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Interlock:
-    """A condition that acts at any time; `action` is ``reduce_flow``, ``hold``, ``pause`` or ``abort``."""
+    """A condition that acts at any time.
+
+    Parameters
+    ----------
+    when : Expression
+        When it comes.
+    action : InterlockAction
+        What it does.
+    until : Expression or None
+        When it goes (hysteresis); None: as soon as `when` is false.
+    delay, off_delay : Quantity or None
+        How long `when` must have been true, and gone, before it comes and goes.
+    priority : str
+        ``low``, ``medium``, ``high`` or ``critical`` (ISA-18.2); empty: by its action.
+    """
 
     name: str
     when: Expression
     action: InterlockAction
     message: str = ""
+    until: Expression | None = None
+    delay: Quantity | None = None
+    off_delay: Quantity | None = None
+    priority: str = ""
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the operator is asked before or during a run.
+
+    Parameters
+    ----------
+    name, question : str
+        What it is called, and the words of the question.
+    sets : tuple of str
+        Paths of the quantities that take the answer (:mod:`minifactory.recipe.references`); what the recipe
+        says there is assumed until it is answered. Empty: the answer is only recorded.
+    at : str
+        Path of the phase before which it is asked; empty: before the first one.
+    minimum, maximum : Quantity or None
+        Bounds of the answer.
+    every_turn : bool
+        Whether it is asked in every turn of a loop, or in the first only.
+    """
+
+    name: str
+    question: str
+    sets: tuple[str, ...] = ()
+    at: str = ""
+    minimum: Quantity | None = None
+    maximum: Quantity | None = None
+    every_turn: bool = False
     where: str = field(default="", compare=False)
 
 
@@ -187,6 +261,7 @@ class Recipe:
     procedure: tuple[UnitProcedure, ...]
     interlocks: tuple[Interlock, ...] = ()
     description: str = ""
+    inputs: tuple[Input, ...] = ()
     file: str = field(default="", compare=False)
 
     @property
@@ -195,8 +270,12 @@ class Recipe:
         return tuple(dict.fromkeys(item.skid for item in self.procedure))
 
     def phases(self) -> Iterator[tuple[str, UnitProcedure, Phase]]:
-        """Every phase with its dotted path ``unit_procedure.operation.phase``, in order."""
+        """Every phase with its path ``unit_procedure.operation.phase`` (or ``...operation.branch.phase``)."""
         for unit_procedure in self.procedure:
             for operation in unit_procedure.operations:
+                path = f"{unit_procedure.name}.{operation.name}"
                 for phase in operation.phases:
-                    yield f"{unit_procedure.name}.{operation.name}.{phase.name}", unit_procedure, phase
+                    yield f"{path}.{phase.name}", unit_procedure, phase
+                for branch in operation.parallel:
+                    for phase in branch.phases:
+                        yield f"{path}.{branch.name}.{phase.name}", unit_procedure, phase

@@ -6,7 +6,18 @@ import math
 from dataclasses import dataclass, replace
 
 from minifactory.recipe.bound import BoundAction, BoundPhase, BoundRecipe
-from minifactory.recipe.model import Interlock, OnTimeout, Phase, Recipe, Settings, UnitProcedure, Watch
+from minifactory.recipe.model import (
+    Input,
+    Interlock,
+    OnTimeout,
+    Operation,
+    Phase,
+    Recipe,
+    Repeat,
+    Settings,
+    UnitProcedure,
+    Watch,
+)
 from minifactory.signals.tags import TagTable
 from minifactory.units import COLUMN_VOLUMES, TIME, VOLUME, show
 
@@ -53,13 +64,22 @@ def describe(recipe: Recipe | BoundRecipe, table: TagTable | None = None) -> Out
     """
     if isinstance(recipe, Recipe):
         guards = tuple(_interlock(item) for item in recipe.interlocks)
-        children = tuple(_unit_procedure(item) for item in recipe.procedure)
+        children = (*map(_input, recipe.inputs), *map(_unit_procedure, recipe.procedure))
         return Outline(
             f"{recipe.name}, version {recipe.version}", recipe.description, "", (*children, *guards)
         )
     start = Outline("initial state", action_text(recipe.initial, table))
     safe = Outline("safe state", action_text(recipe.safe, table))
     phases = tuple(_bound_phase(phase, table) for phase in recipe.phases)
+    phases += tuple(
+        Outline(
+            f"branch {branch.path}",
+            f"beside {recipe.phases[branch.first].path} to {recipe.phases[branch.last].path}",
+            branch.path,
+            tuple(_bound_phase(phase, table) for phase in branch.phases),
+        )
+        for branch in recipe.branches
+    )
     locks = tuple(
         Outline(f"interlock {item.name}", f"{item.action} when {item.when}") for item in recipe.interlocks
     )
@@ -112,24 +132,54 @@ def action_text(action: BoundAction, table: TagTable | None = None) -> str:
 
 def _interlock(item: Interlock) -> Outline:
     message = f" ({item.message})" if item.message else ""
-    return Outline(f"interlock {item.name}", f"{item.action.value} when {item.when.text}{message}")
+    parts = [f"{item.action.value} when {item.when.text or item.when}"]
+    parts += [f"for {item.delay.text}"] if item.delay else []
+    parts += [f"until {item.until.text or item.until}"] if item.until else []
+    parts += [f"gone for {item.off_delay.text}"] if item.off_delay else []
+    parts += [f"priority {item.priority}"] if item.priority else []
+    return Outline(f"interlock {item.name}", ", ".join(parts) + message)
+
+
+def _input(item: Input) -> Outline:
+    bounds = [f"at least {item.minimum.text}"] if item.minimum else []
+    bounds += [f"at most {item.maximum.text}"] if item.maximum else []
+    parts = [item.question, *bounds, f"asked before {item.at or 'the first phase'}"]
+    parts += [f"sets {', '.join(item.sets)}"] if item.sets else ["for the record"]
+    return Outline(f"input {item.name}", ", ".join(parts))
+
+
+def repeat_text(repeat: Repeat | None) -> str:
+    """A loop in words, e.g. ``at most 5 turns, until UV < 10 mAU``; empty without one."""
+    if repeat is None:
+        return ""
+    if repeat.until is None:
+        return f"{repeat.times} turns"
+    return f"at most {repeat.times} turns, until {repeat.until.text or repeat.until}"
 
 
 def _unit_procedure(item: UnitProcedure) -> Outline:
     where = f"{item.skid} with column {item.column}" if item.column else item.skid
     start, safe = settings_text(item.start), settings_text(item.safe)
     around = [Outline("start", start)] if start else []
-    operations = [
-        Outline(
-            operation.name,
-            operation.note,
-            f"{item.name}.{operation.name}",
-            tuple(_phase(phase, f"{item.name}.{operation.name}.{phase.name}") for phase in operation.phases),
-        )
-        for operation in item.operations
-    ]
+    operations = [_operation(operation, f"{item.name}.{operation.name}") for operation in item.operations]
     after = [Outline("safe state", f"pumps off, {safe or 'to waste'}")]
-    return Outline(item.name, f"on {where}", item.name, (*around, *operations, *after))
+    text = "; ".join(filter(None, (f"on {where}", repeat_text(item.repeat))))
+    return Outline(item.name, text, item.name, (*around, *operations, *after))
+
+
+def _operation(operation: Operation, path: str) -> Outline:
+    text = "; ".join(filter(None, (repeat_text(operation.repeat), operation.macro, operation.note)))
+    phases = [_phase(phase, f"{path}.{phase.name}") for phase in operation.phases]
+    branches = [
+        Outline(
+            f"beside: {branch.name}",
+            "",
+            f"{path}.{branch.name}",
+            tuple(_phase(phase, f"{path}.{branch.name}.{phase.name}") for phase in branch.phases),
+        )
+        for branch in operation.parallel
+    ]
+    return Outline(operation.name, text, path, (*phases, *branches))
 
 
 def _phase(phase: Phase, path: str) -> Outline:
@@ -144,7 +194,8 @@ def _phase(phase: Phase, path: str) -> Outline:
         end += "" if phase.on_timeout is OnTimeout.NEXT else f", then {phase.on_timeout.value}"
     children.append(Outline("until", end))
     kind = "" if phase.kind.value in (phase.name, "other") else phase.kind.value
-    return Outline(phase.name, "; ".join(part for part in (kind, phase.note) if part), path, tuple(children))
+    text = "; ".join(part for part in (kind, repeat_text(phase.repeat), phase.note) if part)
+    return Outline(phase.name, text, path, tuple(children))
 
 
 def _watch(item: Watch) -> Outline:
@@ -169,6 +220,10 @@ def _bound_phase(phase: BoundPhase, table: TagTable | None) -> Outline:
         children.append(Outline(f"watch {item.name}", text))
     limit = "" if math.isinf(phase.timeout) else f", at most {show(phase.timeout, TIME)}"
     children.append(Outline("until", f"{phase.until}{limit}"))
+    children += [
+        Outline("leave the loop", f"when {leave.when}, over {leave.skip} phases") for leave in phase.leaves
+    ]
+    children += [Outline("ask", name) for name in phase.asks]
     planned = f"planned {', '.join(plan)}" if plan else ""
     text = "; ".join(part for part in (phase.kind.value, planned) if part)
     return Outline(phase.name, text, phase.path, tuple(children))

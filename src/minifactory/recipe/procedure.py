@@ -2,7 +2,8 @@
 
 A phase counts its own running time and volume. Its watches fire at most once; its end is `until`, a watch
 that ends it, or its time-out. While fractions are collected, every full tube asks for the next one, as a
-watch would. The procedure asks; controller and prediction decide and act.
+watch would. Branches beside it are followed likewise, each with counters of its own; what they set is asked
+as by a watch that has fired. The procedure asks; controller and prediction decide and act.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from minifactory.recipe.bound import BoundAction, BoundInstruction, BoundPhase, BoundRecipe, BoundWatch
+from minifactory.errors import Finding, InputError
+from minifactory.recipe.beside import Beside, merged
+from minifactory.recipe.bound import (
+    BoundAction,
+    BoundInstruction,
+    BoundLeave,
+    BoundPhase,
+    BoundRecipe,
+    BoundWatch,
+)
 from minifactory.recipe.conditions import Evaluator, Sample
 from minifactory.recipe.grammar import parse_condition
 from minifactory.recipe.model import OnTimeout
@@ -55,6 +65,10 @@ class Procedure:
         Running time (s) and pumped volume (m3) of the phase.
     started : float
         Process time (s) at which the phase began.
+    cancelled : set of str
+        Watches of this phase that somebody has called off.
+    passed_over : set of int
+        Positions of phases to come that somebody has called off.
     """
 
     def __init__(self, bound: BoundRecipe) -> None:
@@ -65,10 +79,15 @@ class Procedure:
         self.started = math.nan
         self._until: Evaluator | None = None
         self._watches: list[tuple[BoundWatch, Evaluator]] = []
+        self.cancelled: set[str] = set()
+        self.passed_over: set[int] = set()
         self._timed_out = False
         self._left = False
         self._tube = 0.0
         self._tube_began = 0.0
+        self._leaves: list[tuple[BoundLeave, Evaluator]] = []
+        self._beside: list[Beside] = []
+        self._reason: str | None = None
 
     @property
     def in_phase(self) -> bool:
@@ -78,7 +97,17 @@ class Procedure:
     def leave(self) -> None:
         """Leave the phase for good before its end (stop, abort); its counters stay."""
         self._left = True
-        self._until, self._watches = None, []
+        self._until, self._watches, self._leaves, self._beside = None, [], [], []
+
+    def following(self) -> int:
+        """Position of the phase that comes next: behind this one, or behind the loops that end with it."""
+        following = self.position + 1
+        for leave, evaluator in self._leaves:
+            if self.position + 1 + leave.at == following and evaluator.answer is True:
+                following = self.position + 1 + leave.skip
+        while following in self.passed_over:
+            following += 1
+        return following
 
     @property
     def phase(self) -> BoundPhase | None:
@@ -107,25 +136,41 @@ class Procedure:
     def begin(self, position: int, process: float) -> Asked | None:
         """Go to the phase at `position`; what it asks for at its start, or None when there is no such
         phase."""
+        for item in self._beside:
+            item.carry(self.phase_time, self.phase_volume)
         self.position = position
         self._tube_began -= self.phase_volume
         self.phase_time = self.phase_volume = 0.0
         self.started = process
         self._timed_out = self._left = False
+        self._reason = None
+        self.cancelled.clear()
+        self._beside = [item for item in self._beside if item.branch.last >= position]
         phase = self.phase
         if phase is None:
-            self._until, self._watches = None, []
+            self._until, self._watches, self._leaves = None, [], []
             return None
         self._until = Evaluator(phase.until)
         self._watches = [(watch, Evaluator(watch.when)) for watch in phase.watches]
+        self._leaves = [(leave, Evaluator(leave.when)) for leave in phase.leaves]
         self._collect(phase.start, 0.0)
-        return Asked(phase.path, phase.start)
+        begun = [Beside(branch) for branch in self.bound.branches if branch.first == position]
+        self._beside += begun
+        action = merged(phase.start, [item.phase.start for item in begun if item.phase is not None])
+        return Asked(phase.path, action)
 
     def memory(self) -> tuple[object, ...]:
-        """What tubes, `until` and the watches that are left remember, for :meth:`take_up`."""
+        """What tubes, `until`, branches and the watches that are left remember, for :meth:`take_up`."""
         until = [] if self._until is None else self._until.memory()
+        rest = {
+            "cancelled": sorted(self.cancelled),
+            "passed_over": sorted(self.passed_over),
+            "leaves": [evaluator.memory() for _, evaluator in self._leaves],
+            "beside": [item.memory() for item in self._beside],
+            "reason": self._reason,
+        }
         tube = (self._tube, self._tube_began)
-        return (tube, until, *(evaluator.memory() for _, evaluator in self._watches))
+        return (tube, until, rest, *(evaluator.memory() for _, evaluator in self._watches))
 
     def take_up(
         self,
@@ -151,17 +196,27 @@ class Procedure:
         memory : sequence
             What :meth:`memory` gave.
         """
+        rest = memory[2] if memory else {}
         self.begin(position, started)
         self.phase_time, self.phase_volume = time, volume
+        self.cancelled = set(rest.get("cancelled", ()))
+        self.passed_over = set(rest.get("passed_over", ()))
         for watch, _ in self._watches:
-            if watch.name in fired:
+            if watch.name in fired and watch.name not in self.cancelled:
                 self._collect(watch.action, volume)
         self._watches = [item for item in self._watches if item[0].name not in fired]
         if memory and self._until is not None:
             self._tube, self._tube_began = memory[0]
             self._until.recall(memory[1])
-            for (_, evaluator), saved in zip(self._watches, memory[2:], strict=True):
+            for (_, evaluator), saved in zip(self._leaves, rest.get("leaves", ()), strict=True):
                 evaluator.recall(saved)
+            for (_, evaluator), saved in zip(self._watches, memory[3:], strict=True):
+                evaluator.recall(saved)
+            self._reason = rest.get("reason")
+            running = [item for item in self.bound.branches if item.first <= position <= item.last]
+            self._beside = [Beside(branch) for branch in running]
+            for item, saved in zip(self._beside, rest.get("beside", ()), strict=True):
+                item.recall(saved)
 
     @property
     def fired(self) -> tuple[str, ...]:
@@ -183,7 +238,21 @@ class Procedure:
         names = set(phase.until.tags())
         for watch, _ in self._watches:
             names.update(watch.when.tags())
+        for leave, _ in self._leaves:
+            names.update(leave.when.tags())
+        for item in self._beside:
+            names |= item.needs()
         return frozenset(names)
+
+    @property
+    def watching(self) -> bool:
+        """Whether anything but the end of the phase is looked for."""
+        return bool(self._watches or self._leaves or any(not item.done for item in self._beside))
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Paths of the phases that run in branches beside this one."""
+        return tuple(item.phase.path for item in self._beside if item.phase is not None)
 
     def evaluate(self, sample: Sample) -> Breakpoint | None:
         """What the conditions say in this scan; None when nothing fired."""
@@ -192,6 +261,8 @@ class Procedure:
             return None
         found: Breakpoint | None = None
         spent: list[BoundWatch] = []
+        for _, evaluator in self._leaves:
+            evaluator.update(sample)
         for watch, evaluator in self._watches:
             if evaluator.update(sample):
                 found = found or Breakpoint()
@@ -206,6 +277,8 @@ class Procedure:
             self._tube_began += self._tube
             found = found or Breakpoint()
             found.fired.append(next_tube(self._tube))
+        if self._beside:
+            found = self._evaluate_beside(sample, found)
         if until.update(sample):
             found = found or Breakpoint()
             found.ended = found.ended or str(phase.until.text or phase.until)
@@ -215,12 +288,120 @@ class Procedure:
             found.timeout = phase.on_timeout
             if phase.on_timeout is OnTimeout.NEXT:
                 found.ended = found.ended or f"time-out after {phase.timeout:g} s"
+        return self._wait_for_branches(found) if self._beside else found
+
+    def _evaluate_beside(self, sample: Sample, found: Breakpoint | None) -> Breakpoint | None:
+        for item in self._beside:
+            fired, timeout = item.evaluate(sample, self.phase_time, self.phase_volume)
+            if fired or timeout is not None:
+                found = found or Breakpoint()
+                found.fired += fired
+                found.timeout = timeout or found.timeout
         return found
+
+    def _wait_for_branches(self, found: Breakpoint | None) -> Breakpoint | None:
+        """Keep the end of the phase back until the branches that end with it are done, too."""
+        waits = any(item.branch.last == self.position and not item.done for item in self._beside)
+        if found is not None and found.ended is not None:
+            self._reason = self._reason or found.ended
+            found.ended = None if waits else self._reason
+        elif self._reason is not None and not waits:
+            found = found or Breakpoint()
+            found.ended = f"{self._reason}; then the branches beside it were done"
+        return found
+
+    def force(self, name: str) -> BoundWatch | None:
+        """The waiting watch `name`, taken as if it had come true; None when there is none."""
+        for watch, evaluator in self._watches:
+            if watch.name == name:
+                self._watches.remove((watch, evaluator))
+                self._collect(watch.action, self.phase_volume)
+                return watch
+        return None
+
+    def cancel(self, name: str) -> bool:
+        """Call the waiting watch `name` off; False when there is none."""
+        left = [item for item in self._watches if item[0].name != name]
+        if len(left) == len(self._watches):
+            return False
+        self._watches = left
+        self.cancelled.add(name)
+        return True
+
+    def replace(self, bound: BoundRecipe) -> None:
+        """Go on with another recipe whose executed part is the same (see :func:`locked`).
+
+        What the running phase waits for is taken from `bound`; conditions that are unchanged keep what they
+        remember.
+
+        Raises
+        ------
+        InputError
+            When something that has run, or runs, would be another.
+        """
+        findings = locked(self, bound)
+        if findings:
+            raise InputError(findings)
+        before, fired = self.phase, set(self.fired)
+        self.bound = bound
+        phase = self.phase
+        if phase is None or before is None or not self.in_phase:
+            return
+        known = {watch.name: (watch, evaluator) for watch, evaluator in self._watches}
+
+        def kept(watch: BoundWatch) -> Evaluator:
+            old, evaluator = known.get(watch.name, (None, None))
+            return evaluator if evaluator is not None and old == watch else Evaluator(watch.when)
+
+        if phase.until != before.until:
+            self._until = Evaluator(phase.until)
+            self._reason = None
+        self._watches = [(watch, kept(watch)) for watch in phase.watches if watch.name not in fired]
+        if phase.leaves != before.leaves:
+            self._leaves = [(leave, Evaluator(leave.when)) for leave in phase.leaves]
+        self._timed_out = self._timed_out and self.phase_time >= phase.timeout
 
     def _collect(self, action: BoundAction, volume: float) -> None:
         """Begin, change or end the collection of fractions at `volume` (m3) of the phase."""
         if action.fraction_volume is not None:
             self._tube, self._tube_began = action.fraction_volume, volume
+
+
+def locked(procedure: Procedure, bound: BoundRecipe) -> list[Finding]:
+    """What `bound` would change of what has run or runs: phases before the position, and of the running one
+    its start, the watches that have fired, and the branches beside it. Empty when nothing."""
+    findings: list[Finding] = []
+    old = procedure.bound
+    if (old.recipe, old.skid, old.initial) != (bound.recipe, bound.skid, bound.initial):
+        findings.append(Finding("edit", "another recipe, skid or start", "the recipe that runs, changed"))
+    running = procedure.position if procedure.in_phase else -1
+    fired = set(procedure.fired) if running >= 0 else set()
+    for place, phase in enumerate(old.phases[: procedure.position + 1]):
+        new = bound.phases[place] if place < len(bound.phases) else None
+        where = f"edit {phase.path}"
+        if new is None or new.path != phase.path:
+            found = "it has run, but the edited recipe has " + (f'"{new.path}" there' if new else "nothing")
+            findings.append(Finding(where, found, remedy="Change only what is still to come."))
+            break
+        if place != running:
+            same = _content(phase) == _content(new)
+        else:
+            gone = [item for item in phase.watches if item.name in fired and item not in new.watches]
+            same = phase.start == new.start and phase.kind == new.kind and not gone
+        if not same:
+            what = "its start and what has fired" if place == running else "it has run and"
+            found = f"{what} {'are' if place == running else 'is'} locked"
+            findings.append(Finding(where, found, remedy="Change only what is still to come."))
+    begun = [item for item in old.branches if item.first <= procedure.position]
+    if [(item.path, item.phases) for item in begun] != [
+        (item.path, item.phases) for item in bound.branches if item.first <= procedure.position
+    ]:
+        findings.append(Finding("edit", "a branch that has begun would be another", "only what is to come"))
+    return findings
+
+
+def _content(phase: BoundPhase) -> tuple[object, ...]:
+    return phase.path, phase.kind, phase.start, phase.until, phase.watches, phase.timeout, phase.on_timeout
 
 
 @lru_cache(maxsize=64)

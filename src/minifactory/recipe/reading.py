@@ -13,10 +13,14 @@ from typing import TypeVar
 from minifactory.errors import Finding, InputError
 from minifactory.plant.document import Reader
 from minifactory.plant.model import Plant
+from minifactory.plant.nodes import Mapping as MappingNode
 from minifactory.recipe.conditions import Expression, Names, parse_condition
+from minifactory.recipe.macros import expanded
 from minifactory.recipe.model import (
+    Branch,
     Command,
     Gradient,
+    Input,
     Interlock,
     InterlockAction,
     OnTimeout,
@@ -24,15 +28,29 @@ from minifactory.recipe.model import (
     Phase,
     PhaseKind,
     Recipe,
+    Repeat,
     Settings,
     UnitProcedure,
     Watch,
 )
 from minifactory.recipe.names import condition_names
+from minifactory.recipe.unroll import MOST_STEPS, MOST_TURNS, size
 from minifactory.signals.tags import TagTable
-from minifactory.units import COLUMN_VOLUMES, CONCENTRATION, FLOW, PERCENT_B, TIME, VELOCITY, VOLUME, Quantity
+from minifactory.units import (
+    COLUMN_VOLUMES,
+    CONCENTRATION,
+    FLOW,
+    KINDS,
+    PERCENT_B,
+    TIME,
+    VELOCITY,
+    VOLUME,
+    Quantity,
+)
 
 BYPASS = "bypass"
+PRIORITIES = ("low", "medium", "high", "critical")
+"""Of an alarm (ISA-18.2)."""
 DONE = "done"
 WASH_BEGINS = 5.0
 """s of method time that a pump wash may take to begin; the method stands still during the wash itself."""
@@ -43,7 +61,7 @@ WASH_TIMEOUT = Quantity(300.0, TIME, "5 min")
 
 _STAND_IN = parse_condition("0 s", {})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LEVELS = re.compile(r"^procedure\.|\b(?:operations|phases)\.")
+_LEVELS = re.compile(r"^procedure\.|\b(?:operations|phases|parallel)\.")
 _COMMAND = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(?:\(([^()]*)\))?")
 _Choice = TypeVar("_Choice", PhaseKind, OnTimeout, InterlockAction)
 
@@ -60,6 +78,7 @@ def read_recipe(top: Reader, plant: Plant, tables: Mapping[str, TagTable]) -> Re
     tables : Mapping of str to TagTable
         Tags and instructions of every skid.
     """
+    top = expanded(top)
     name = top.text("name")
     version = top.text("version", "1")
     description = top.text("description", "")
@@ -73,14 +92,68 @@ def read_recipe(top: Reader, plant: Plant, tables: Mapping[str, TagTable]) -> Re
     )
     if not procedure and "procedure" in top:
         top.fail("no unit procedure", "at least one", key="procedure")
+    inputs = tuple(_input(item, place) for item, place in _members(top, "inputs"))
+    top.ignore("macros")
     top.finish()
-    return Recipe(name, version, procedure, interlocks, description, top.file)
+    return Recipe(name, version, procedure, interlocks, description, inputs, top.file)
+
+
+def _input(item: Reader, place: str) -> Input:
+    _check_name(item, place)
+    kinds = tuple(KINDS.values())
+    found = Input(
+        name=item.name,
+        question=item.text("ask", f"{item.name.replace('_', ' ')}?"),
+        sets=item.texts("sets"),
+        at=item.text("at", ""),
+        minimum=item.quantity("minimum", *kinds, required=False),
+        maximum=item.quantity("maximum", *kinds, required=False),
+        every_turn=item.flag("every_turn", default=False),
+        where=place,
+    )
+    item.finish()
+    return found
+
+
+def _repeat(item: Reader, names: Names, known: bool) -> Repeat | None:
+    """The loop of a block: ``repeat: 3`` or ``repeat: {times: 3, until: ...}``."""
+    node = item.node.entries.get("repeat")
+    if not isinstance(node, MappingNode):
+        stated = item.text("repeat", "")
+        return Repeat(_turns(item, "repeat", stated)) if stated else None
+    inside = item.section("repeat")
+    times = _turns(inside, "times", inside.text("times"))
+    until = None
+    if "until" in inside:
+        until = _condition(inside, "until", names) if known else None
+        inside.ignore("until")
+    inside.finish()
+    return Repeat(times, until)
+
+
+def _turns(item: Reader, key: str, stated: str) -> int:
+    if stated.isascii() and stated.isdigit() and 1 <= int(stated) <= MOST_TURNS:
+        return int(stated)
+    if stated:
+        item.fail(f'"{stated[:40]}" turns', f"a whole number from 1 to {MOST_TURNS}", key=key)
+    return 1
 
 
 def _interlock(item: Reader, place: str, names: Names) -> Interlock:
     when = _condition(item, "when", names)
     action = _choice(item, "action", InterlockAction, InterlockAction.HOLD)
-    interlock = Interlock(item.name, when, action, item.text("message", ""), place)
+    until = _condition(item, "until", names) if "until" in item else None
+    interlock = Interlock(
+        item.name,
+        when,
+        action,
+        item.text("message", ""),
+        until,
+        item.quantity("delay", TIME, required=False),
+        item.quantity("off_delay", TIME, required=False),
+        item.choice("priority", PRIORITIES, "") if "priority" in item else "",
+        place,
+    )
     item.finish()
     return interlock
 
@@ -107,8 +180,13 @@ def _unit_procedure(item: Reader, place: str, plant: Plant, tables: Mapping[str,
     operations = tuple(
         _operation(member, place, scope) for member, place in _members(item, "operations", required=True)
     )
+    repeat = _repeat(item, scope.names, table is not None)
     item.finish()
-    return UnitProcedure(item.name, skid or "", column, operations, start, safe, place)
+    procedure = UnitProcedure(item.name, skid or "", column, operations, start, safe, repeat, place)
+    if (count := size(procedure)) > MOST_STEPS:
+        item.fail(f"{count} phases with all turns of its loops", f"at most {MOST_STEPS}", key="repeat")
+        return replace(procedure, operations=(), repeat=None)
+    return procedure
 
 
 def _inner_settings(item: Reader, key: str, scope: _Scope) -> Settings:
@@ -123,9 +201,32 @@ def _operation(item: Reader, place: str, scope: _Scope) -> Operation:
     phases = tuple(_phase(member, place, scope) for member, place in _members(item, "phases", required=True))
     if not phases:
         item.fail("no phase", "at least one", key="phases")
-    operation = Operation(item.name, phases, item.text("note", ""))
+    branches = tuple(_branch(member, place, scope) for member, place in _members(item, "parallel"))
+    twice = {branch.name for branch in branches} & {phase.name for phase in phases}
+    for name in sorted(twice):
+        item.fail(f'a phase and a branch are both called "{name}"', key="parallel")
+    operation = Operation(
+        item.name,
+        phases,
+        item.text("note", ""),
+        _repeat(item, scope.names, scope.table is not None),
+        branches,
+        item.text("macro", ""),
+    )
     item.finish()
     return operation
+
+
+def _branch(item: Reader, place: str, scope: _Scope) -> Branch:
+    _check_name(item, place)
+    phases = tuple(_phase(member, place, scope) for member, place in _members(item, "phases", required=True))
+    if not phases:
+        item.fail("no phase", "at least one", key="phases")
+    for phase in phases:
+        if phase.repeat is not None and phase.repeat.until is not None:
+            item.fail(f'the loop of "{phase.name}" in a branch ends early', 'a number, e.g. "repeat: 3"')
+    item.finish()
+    return Branch(item.name, phases, place)
 
 
 def _phase(item: Reader, place: str, scope: _Scope) -> Phase:
@@ -149,8 +250,9 @@ def _phase(item: Reader, place: str, scope: _Scope) -> Phase:
         timeout = WASH_TIMEOUT
     on_timeout = _choice(item, "on_timeout", OnTimeout, OnTimeout.HOLD)
     note = item.text("note", "")
+    repeat = _repeat(item, scope.names, scope.table is not None)
     item.finish()
-    return Phase(item.name, kind, settings, until, watches, timeout, on_timeout, note, place)
+    return Phase(item.name, kind, settings, until, watches, timeout, on_timeout, note, repeat, place)
 
 
 def _watch(item: Reader, place: str, scope: _Scope) -> Watch:

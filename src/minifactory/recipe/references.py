@@ -16,7 +16,7 @@ from dataclasses import replace
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.recipe.conditions import Expression, Literal
 from minifactory.recipe.expressions import describe_dimension, kind_of
-from minifactory.recipe.model import Gradient, Phase, Recipe, Settings, UnitProcedure, Watch
+from minifactory.recipe.model import Gradient, Phase, Recipe, Repeat, Settings, UnitProcedure, Watch
 from minifactory.recipe.reading import DONE
 from minifactory.units import (
     COLUMN_VOLUMES,
@@ -91,7 +91,11 @@ def with_values(recipe: Recipe, values: Mapping[str, str]) -> Recipe:
 
 def _changed(recipe: Recipe, change: _Change) -> Recipe:
     interlocks = tuple(
-        replace(item, when=_expression(item.when, f"interlocks.{item.name}.when", change))
+        replace(
+            item,
+            when=_expression(item.when, f"interlocks.{item.name}.when", change),
+            until=item.until and _expression(item.until, f"interlocks.{item.name}.until", change),
+        )
         for item in recipe.interlocks
     )
     procedure = tuple(_unit_procedure(item, change) for item in recipe.procedure)
@@ -102,16 +106,32 @@ def _unit_procedure(item: UnitProcedure, change: _Change) -> UnitProcedure:
     operations = tuple(
         replace(
             operation,
-            phases=tuple(
-                _phase(phase, f"{item.name}.{operation.name}.{phase.name}", change)
-                for phase in operation.phases
+            phases=_phases(operation.phases, f"{item.name}.{operation.name}", change),
+            parallel=tuple(
+                replace(
+                    branch,
+                    phases=_phases(branch.phases, f"{item.name}.{operation.name}.{branch.name}", change),
+                )
+                for branch in operation.parallel
             ),
+            repeat=_repeat(operation.repeat, f"{item.name}.{operation.name}", change),
         )
         for operation in item.operations
     )
     start = _settings(item.start, f"{item.name}.start", change)
     safe = _settings(item.safe, f"{item.name}.safe", change)
-    return replace(item, operations=operations, start=start, safe=safe)
+    repeat = _repeat(item.repeat, item.name, change)
+    return replace(item, operations=operations, start=start, safe=safe, repeat=repeat)
+
+
+def _phases(phases: tuple[Phase, ...], path: str, change: _Change) -> tuple[Phase, ...]:
+    return tuple(_phase(phase, f"{path}.{phase.name}", change) for phase in phases)
+
+
+def _repeat(repeat: Repeat | None, path: str, change: _Change) -> Repeat | None:
+    if repeat is None or repeat.until is None:
+        return repeat
+    return replace(repeat, until=_expression(repeat.until, f"{path}.repeat.until", change))
 
 
 def _phase(phase: Phase, path: str, change: _Change) -> Phase:
@@ -122,6 +142,7 @@ def _phase(phase: Phase, path: str, change: _Change) -> Phase:
         until=_expression(phase.until, f"{path}.until", change),
         watches=tuple(_watch(item, f"{path}.watch.{item.name}", change) for item in phase.watches),
         timeout=timeout,
+        repeat=_repeat(phase.repeat, path, change),
     )
 
 

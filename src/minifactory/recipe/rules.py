@@ -86,6 +86,34 @@ def endless_phases(facts: Facts) -> Iterator[Located]:
             yield _at(facts, phase, found, remedy="Lengthen the time-out.")
 
 
+def branch_ends(facts: Facts) -> Iterator[Located]:
+    """Phases of parallel branches that never end or may never end."""
+    for branch in facts.bound.branches:
+        beside = facts.bound.phases[branch.first]
+        for phase in branch.phases:
+            ends = any(watch.end_phase for watch in phase.watches)
+            found = expected = remedy = ""
+            if never(phase.until.root, facts.table) and not ends:
+                found, remedy = f'"{phase.until}" can never be true', "Correct the condition."
+            elif measured(phase.until) and math.isinf(phase.timeout):
+                found = f'"{phase.until}" depends on a measurement and has no time-out'
+                expected, remedy = "a timeout", 'Add e.g. "timeout: 2 h".'
+            if found:
+                yield beside.path, Finding(phase.where or phase.path, found, expected, remedy)
+
+
+def loop_ends(facts: Facts) -> Iterator[Located]:
+    """Loops that are to end early, but whose condition cannot be true."""
+    told: set[str] = set()
+    for stage in facts.stages:
+        for leave in stage.phase.leaves:
+            text = str(leave.when)
+            if text not in told and never(leave.when.root, facts.table):
+                told.add(text)
+                found = f'the loop never ends early: "{leave.when}" can never be true'
+                yield _at(facts, stage.phase, found, remedy="Correct or remove it.")
+
+
 def idle_watches(facts: Facts) -> Iterator[Located]:
     """Watches that can never fire."""
     for stage in facts.stages:
@@ -103,6 +131,9 @@ def setpoint_ranges(facts: Facts) -> Iterator[Located]:
     actions = [(facts.stages[0].phase, facts.bound.initial)] if facts.stages else []
     for stage in facts.stages:
         actions += [(stage.phase, stage.phase.start), *((stage.phase, w.action) for w in stage.phase.watches)]
+    for branch in facts.bound.branches:
+        for phase in branch.phases:
+            actions += [(phase, phase.start), *((phase, watch.action) for watch in phase.watches)]
     for phase, action in actions:
         for name, value in action.setpoints.items():
             tag = facts.table.tags.get(name)
@@ -252,6 +283,8 @@ def outlets(facts: Facts) -> Iterator[Located]:
 RULES: tuple[Callable[[Facts], Iterator[Located]], ...] = (
     closed_ways,
     endless_phases,
+    branch_ends,
+    loop_ends,
     idle_watches,
     setpoint_ranges,
     column_limits,

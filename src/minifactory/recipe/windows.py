@@ -122,11 +122,11 @@ class Held:
         """Forget everything."""
         self.start: float | None = None
 
-    def update(self, x: float, answer: bool | None) -> bool:
-        """True when the last `width` of the axis was true throughout."""
+    def update(self, x: float, answer: bool | None) -> bool | None:
+        """True when the last `width` of the axis was true throughout; None while it is not known."""
         if answer is not True:
             self.start = None
-            return False
+            return answer
         if self.start is None or x < self.start:
             self.start = x
         return x - self.start >= self.width * (1.0 - 1e-9)
@@ -175,8 +175,10 @@ class Extreme:
         self.value: float | None = None
 
     def update(self, y: float | None) -> float | None:
-        """The extreme (SI) with this value included."""
-        if y is not None and (self.value is None or self.sign * y > self.sign * self.value):
+        """The extreme (SI) with this value included; None while the value is unknown."""
+        if y is None:
+            return None
+        if self.value is None or self.sign * y > self.sign * self.value:
             self.value = y
         return self.value
 
@@ -191,10 +193,10 @@ class Latch:
         """Forget everything."""
         self.on = False
 
-    def once(self, answer: bool | None) -> bool:
-        """True from the first True on."""
+    def once(self, answer: bool | None) -> bool | None:
+        """True from the first True on; None while the answer is unknown."""
         self.on = self.on or answer is True
-        return self.on
+        return None if answer is None else self.on
 
     def between(self, y: float | None, on: float, off: float, sign: float) -> bool | None:
         """On when `sign * y` exceeds `sign * on`, off when it falls below `sign * off`; None when unknown."""

@@ -6,7 +6,19 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from minifactory.recipe.model import OnTimeout, Phase, PhaseKind, Recipe, Settings, UnitProcedure, Watch
+from minifactory.recipe.model import (
+    Input,
+    Interlock,
+    OnTimeout,
+    Operation,
+    Phase,
+    PhaseKind,
+    Recipe,
+    Repeat,
+    Settings,
+    UnitProcedure,
+    Watch,
+)
 
 Document = dict[str, Any]
 
@@ -22,10 +34,8 @@ def document_of(recipe: Recipe) -> Document:
         name=recipe.name,
         version=recipe.version,
         description=recipe.description,
-        interlocks={
-            item.name: _stated(when=_text(item), action=item.action.value, message=item.message)
-            for item in recipe.interlocks
-        },
+        inputs={item.name: _input(item) for item in recipe.inputs},
+        interlocks={item.name: _interlock(item) for item in recipe.interlocks},
         procedure={item.name: _unit_procedure(item) for item in recipe.procedure},
     )
 
@@ -48,16 +58,60 @@ def settings_document(settings: Settings) -> Document:
     )
 
 
+def _input(item: Input) -> Document:
+    return _stated(
+        ask=item.question,
+        sets=list(item.sets),
+        at=item.at,
+        minimum=item.minimum and item.minimum.text,
+        maximum=item.maximum and item.maximum.text,
+        every_turn="yes" if item.every_turn else None,
+    )
+
+
+def _interlock(item: Interlock) -> Document:
+    return _stated(
+        when=_text(item),
+        until=item.until and (item.until.text or str(item.until)),
+        delay=item.delay and item.delay.text,
+        off_delay=item.off_delay and item.off_delay.text,
+        action=item.action.value,
+        priority=item.priority,
+        message=item.message,
+    )
+
+
+def _repeat(repeat: Repeat | None) -> str | Document | None:
+    if repeat is None:
+        return None
+    if repeat.until is None:
+        return str(repeat.times)
+    return {"times": str(repeat.times), "until": repeat.until.text or str(repeat.until)}
+
+
 def _unit_procedure(item: UnitProcedure) -> Document:
-    operations = {
-        operation.name: {
-            **_stated(note=operation.note),
-            "phases": {phase.name: _phase(phase) for phase in operation.phases},
-        }
-        for operation in item.operations
-    }
+    operations = {operation.name: _operation(operation) for operation in item.operations}
     start, safe = settings_document(item.start), settings_document(item.safe)
-    return _stated(skid=item.skid, column=item.column, start=start, safe=safe, operations=operations)
+    return _stated(
+        skid=item.skid,
+        column=item.column,
+        repeat=_repeat(item.repeat),
+        start=start,
+        safe=safe,
+        operations=operations,
+    )
+
+
+def _operation(operation: Operation) -> Document:
+    branches = {
+        branch.name: {"phases": {phase.name: _phase(phase) for phase in branch.phases}}
+        for branch in operation.parallel
+    }
+    return {
+        **_stated(note=operation.note, repeat=_repeat(operation.repeat)),
+        "phases": {phase.name: _phase(phase) for phase in operation.phases},
+        **_stated(parallel=branches),
+    }
 
 
 def _phase(phase: Phase) -> Document:
@@ -69,6 +123,7 @@ def _phase(phase: Phase) -> Document:
             watch={item.name: _watch(item) for item in phase.watches},
             timeout=phase.timeout and phase.timeout.text,
             on_timeout=phase.on_timeout.value if phase.on_timeout is not OnTimeout.HOLD else None,
+            repeat=_repeat(phase.repeat),
         ),
     }
 

@@ -117,10 +117,12 @@ def simulate(
     )
     loop = _Loop(sheet, recipe, state, scan, Tolerance(relative=tolerance, scales=species_scales(sheet)))
     loop.act(recipe.initial)
-    for position, phase in enumerate(recipe.phases):
-        loop.run_phase(position, phase)
+    position = 0
+    while position < len(recipe.phases):
+        loop.run_phase(position, recipe.phases[position])
+        position = state.procedure.following()
         if progress is not None:
-            progress((position + 1) / len(recipe.phases))
+            progress(min(1.0, position / len(recipe.phases)))
     loop.act(recipe.safe)
     names = [item.name for item in sheet.species]
     return Run(
@@ -163,9 +165,9 @@ class _Loop:
         """From the start of a phase to its end."""
         state, procedure = self.state, self.state.procedure
         began = state.time
-        procedure.begin(position, began)
+        asked = procedure.begin(position, began)
         drawn = dict(state.inventory.drawn)
-        self.act(phase.start)
+        self.act(phase.start if asked is None else asked.action)
         reason = None
         while reason is None:
             reason = self._stretch(phase, began)
@@ -201,7 +203,7 @@ class _Loop:
         needs = procedure.needs()
         tags = frozenset(self.recipe.aliases.get(name, name) for name in needs)
         watched = state.signals.measured(tags)
-        scans = WATCHED if watched or procedure.waiting_for else self._horizon(phase)
+        scans = WATCHED if watched or procedure.watching else self._horizon(phase)
         before = state.actuators.snapshot()
         stretch = self._advance(scans, tags, watched)
         fired = self._evaluate(phase, stretch, tags)
