@@ -1,4 +1,4 @@
-"""Loops, macros, branches and inputs: written, read, bound, checked, predicted and printed as the same thing."""
+"""Loops, macros, branches and inputs: written, read, bound, checked, predicted and printed."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ def test_the_builder_builds_the_same(recipe: Recipe, plant: Plant) -> None:
     cycle.phase("load", kind="load", inlet_a="feed", outlet="waste", until="20 mL")
     cycle.macro("again", "rinse", buffer="A12")
     last = cex.operation("last")
-    last.phase("hold_up", kind="wash", inlet_a="A11", until="30 mL").phase("store", kind="store", until="10 mL")
+    last.phase("hold_up", kind="wash", inlet_a="A11", until="30 mL").phase(
+        "store", kind="store", until="10 mL"
+    )
     lamp = last.branch("lamp")
     lamp.phase("wait", until="4 min", watch={"zero": watch("20 mL", do=["AutoZero"])})
     lamp.phase("dim", set={"AveragingTime": "5 s"}, until="6 min")
@@ -155,9 +157,7 @@ def run(bound: BoundRecipe, cond: float = 0.0, flow: float = 5 * ML / 60.0) -> t
             procedure.phase_time += 1.0
             procedure.phase_volume += flow
             values = {"Cond.Signal": cond}
-            sample = Sample(
-                time, procedure.phase_time, procedure.phase_volume, procedure.phase_cv, values
-            )
+            sample = Sample(time, procedure.phase_time, procedure.phase_volume, procedure.phase_cv, values)
             found = procedure.evaluate(sample)
             if found is not None:
                 fired += [f"{item.name} at {time:.0f}" for item in found.fired]
@@ -191,7 +191,9 @@ def test_branches_run_beside_and_are_waited_for(bound: BoundRecipe) -> None:
 
 def test_the_prediction_follows_loops_and_branches(bound: BoundRecipe, plant: Plant) -> None:
     found = simulate(plant, bound, elements=4)
-    assert [phase.path.removeprefix("cex.") for phase in found.phases] == names(bound)
+    # The high salt of A12 ends the loop after its second turn.
+    ran = [phase.path.removeprefix("cex.") for phase in found.phases]
+    assert ran == [name for name in names(bound) if "[3]" not in name and "[4]" not in name]
     assert any("lamp.dim" in event.text for event in found.events)
     assert found.phases[-1].end - found.phases[-1].start == pytest.approx(240.0, abs=2.0)
 
@@ -272,7 +274,9 @@ def test_a_macro_that_uses_itself_is_refused(plant: Plant) -> None:
 
 
 def test_too_many_turns_are_refused_at_once(plant: Plant) -> None:
-    text = TEXT.replace("    column: C1\n", "    column: C1\n    repeat: 1000\n").replace("times: 4", "times: 999")
+    text = TEXT.replace("    column: C1\n", "    column: C1\n    repeat: 1000\n").replace(
+        "times: 4", "times: 999"
+    )
     with pytest.raises(InputError, match="with all turns of its loops"):
         parse_recipe(text, plant)
 
@@ -293,5 +297,15 @@ def test_a_damaged_structure_is_a_finding_and_never_an_exception(plant: Plant) -
 
 def test_the_page_of_the_recipe_names_every_key() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "recipe.md").read_text(encoding="utf-8")
-    for key in ("repeat", "parallel", "macro", "with", "inputs", "sets", "every_turn", "off_delay", "priority"):
+    for key in (
+        "repeat",
+        "parallel",
+        "macro",
+        "with",
+        "inputs",
+        "sets",
+        "every_turn",
+        "off_delay",
+        "priority",
+    ):
         assert f"`{key}`" in page, key

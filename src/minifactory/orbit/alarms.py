@@ -16,8 +16,11 @@ from minifactory.records.documents import AlarmStage, Priority
 
 @dataclass(frozen=True)
 class ActiveAlarm:
-    """An alarm as a page shows it; `time` in s since the start of the run; `first_out` when it was the
-    first."""
+    """An alarm as a page shows it.
+
+    `time` in s since the start of the run; `first_out` when it was the first of a series; `present` while
+    its cause persists; `shelved_until` in s of process time while it is hidden.
+    """
 
     name: str
     occurrence: int
@@ -26,6 +29,8 @@ class ActiveAlarm:
     time: float
     acknowledged: bool = False
     first_out: bool = False
+    present: bool = True
+    shelved_until: float | None = None
 
 
 @dataclass
@@ -40,7 +45,7 @@ class _Entry:
     acknowledged: bool = False
 
 
-def _active(entry: _Entry) -> ActiveAlarm:
+def _active(entry: _Entry, shelved_until: float | None = None) -> ActiveAlarm:
     return ActiveAlarm(
         entry.name,
         entry.occurrence,
@@ -49,6 +54,8 @@ def _active(entry: _Entry) -> ActiveAlarm:
         entry.time,
         entry.acknowledged,
         entry.first_out,
+        entry.present,
+        shelved_until,
     )
 
 
@@ -93,6 +100,14 @@ class Alarms:
         """What a page shows, oldest first; shelved alarms are not in it."""
         return tuple(_active(item) for item in self._entries.values() if item.name not in self._shelved)
 
+    def shelved(self) -> tuple[ActiveAlarm, ...]:
+        """Alarms that are hidden for a time, oldest first."""
+        return tuple(
+            _active(item, self._shelved[item.name])
+            for item in self._entries.values()
+            if item.name in self._shelved
+        )
+
     def present(self, name: str) -> bool:
         """Whether the cause of alarm `name` persists."""
         entry = self._entries.get(name)
@@ -133,12 +148,26 @@ class Alarms:
         if not entry.present:
             del self._entries[name]
 
+    def acknowledge_if_present(self, name: str, actor: str, note: str = "") -> None:
+        """As :meth:`acknowledge`; no effect when there is no such alarm."""
+        if name in self._entries:
+            self.acknowledge(name, actor, note)
+
     def shelve(self, name: str, until: float, actor: str, note: str = "") -> None:
         """Hide `name` until process time `until` (s); it acts as before. InputError when there is no such
         alarm."""
         entry = self._find(name)
         self._shelved[name] = until
         self._tell(entry, AlarmStage.SHELVED, actor, note)
+
+    def unshelve(self, name: str, actor: str, note: str = "") -> None:
+        """Show `name` again before its time. InputError when it is not shelved."""
+        if name not in self._shelved:
+            remedy = did_you_mean(name, self._shelved) if self._shelved else "No alarm is shelved."
+            raise InputError(Finding("alarms", f'alarm "{name}" is not shelved', remedy=remedy))
+        del self._shelved[name]
+        if name in self._entries:
+            self._tell(self._entries[name], AlarmStage.UNSHELVED, actor, note)
 
     def expire(self, time: float) -> None:
         """Bring back what was shelved until before `time` (s)."""

@@ -7,6 +7,10 @@ state at once, in one write.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from minifactory.orbit.authority import Authority
 from minifactory.orbit.current import Current
 from minifactory.orbit.gradient import GradientTrack
 from minifactory.orbit.image import Image
@@ -48,8 +52,10 @@ class Conduct:
         outputs: Outputs,
         instructions: Instructions,
         safe: BoundAction,
+        authority: Authority,
     ) -> None:
         self.safe = safe
+        self._authority = authority
         self.gradient = GradientTrack()
         self.words, self._table, self._policy = words, table, policy
         self._image, self._outputs, self._instructions = image, outputs, instructions
@@ -57,12 +63,39 @@ class Conduct:
         self._waiting = False
         self._entered, self._entered_link = 0.0, 0.0
 
+    def follow(
+        self, action: BoundAction, source: str, process: float, link: float, current: Current | None
+    ) -> None:
+        """Ask for what the recipe wants in this scan; what somebody else holds is kept for later."""
+        setpoints = self._authority.permitted(action.setpoints)
+        composition = self.words.composition_setpoint
+        if composition is not None and self._authority.held(composition):
+            if composition in action.setpoints:
+                self.gradient.cancelled()
+            for item in action.instructions:
+                if item.name == self.words.gradient:
+                    self.gradient.issued(item.arguments)
+                    self._authority.withheld.pop(composition, None)
+            kept = tuple(item for item in action.instructions if item.name != self.words.gradient)
+            action = replace(action, instructions=kept)
+        self.apply(replace(action, setpoints=setpoints), source, process, link, current)
+
+    def hand_back(self, names: Sequence[str], process: float, link: float) -> None:
+        """The things `names` are with the recipe again: what it asked for meanwhile comes into force."""
+        values = self._authority.returned(names)
+        self._outputs.want(values, "handed back")
+        composition = self.words.composition_setpoint
+        if composition is not None and composition.removesuffix(".SP") in names and composition not in values:
+            self._continue_gradient(process, link)
+
     def apply(
         self, action: BoundAction, source: str, process: float, link: float, current: Current | None
     ) -> None:
         """Ask for everything in `action` on behalf of `source` in this scan."""
         self._outputs.want(action.setpoints, source)
-        if self.words.composition_setpoint in action.setpoints:
+        if self.words.composition_setpoint in action.setpoints and not self._authority.held(
+            self.words.composition_setpoint or ""
+        ):
             self.gradient.cancelled()
         for item in action.instructions:
             self._instructions.ask(item.name, item.arguments, source, process, link)
@@ -133,9 +166,8 @@ class Conduct:
 
     def _go_on(self, state: State, process: float, link: float) -> None:
         self._outputs.reduce(INTERLOCK_PAUSE, None)
-        if state is State.RESUMING:
-            self._outputs.reduce(PAUSE, None)
-        else:
+        self._outputs.reduce(PAUSE, None)
+        if state is State.RESTARTING:
             self._continue_gradient(process, link)
 
     def _tell_to_go_on(self, equipment: str | None, source: str, process: float, link: float) -> bool:
@@ -160,6 +192,8 @@ class Conduct:
         words = self.words
         if not self.gradient.running or words.composition is None or words.composition_setpoint is None:
             return
+        if self._authority.held(words.composition_setpoint):
+            return
         present = self._image.last(words.composition)
         if present is not None:
             tag = self._table.tags[words.composition_setpoint]
@@ -167,6 +201,8 @@ class Conduct:
 
     def _continue_gradient(self, process: float, link: float) -> None:
         if not self.gradient.running or self.words.gradient is None:
+            return
+        if self.words.composition_setpoint and self._authority.held(self.words.composition_setpoint):
             return
         rest = self.gradient.rest
         self._instructions.ask(self.words.gradient, rest, "restart", process, link)

@@ -15,7 +15,11 @@ from minifactory.signals import TagTable
 
 @dataclass
 class Current:
-    """One run from loading to its end; `started` and `ended` in s of process time, None before."""
+    """One run from loading to its end; `started` and `ended` in s of process time, None before.
+
+    `answers` are those to the recipe's inputs; `waiting_at` is the position of the phase that waits for some
+    (None: none does), and `resume_for` who has answered the last of them; `edits` counts the live edits.
+    """
 
     identifier: str
     bound: BoundRecipe
@@ -24,6 +28,10 @@ class Current:
     origin: str
     provenance: Mapping[str, str] = field(default_factory=dict)
     forecast: Forecast | None = None
+    answers: dict[str, str] = field(default_factory=dict)
+    waiting_at: int | None = None
+    edits: int = 0
+    resume_for: str = ""
     started: float | None = None
     ended: float | None = None
 
@@ -31,6 +39,19 @@ class Current:
     def column_volume(self) -> float:
         """m3 of the first phase that has one; 0 without a column."""
         return next((phase.column_volume for phase in self.bound.phases if phase.column_volume), 0.0)
+
+    def unanswered(self, position: int) -> tuple[str, ...]:
+        """Names of the inputs that must be answered before the phase at `position` begins."""
+        phases = self.bound.phases
+        asks = phases[position].asks if 0 <= position < len(phases) else ()
+        return tuple(name for name in asks if name not in self.answers)
+
+    def begun(self, position: int) -> None:
+        """The phase at `position` has begun: what is asked in every turn of a loop is asked again."""
+        phases = self.bound.phases
+        for name in phases[position].asks:
+            if any(name in phase.asks for phase in phases[position + 1 :]):
+                self.answers.pop(name, None)
 
     @property
     def under_way(self) -> bool:

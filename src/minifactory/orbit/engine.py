@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from minifactory.clock import Clock
 from minifactory.errors import EquipmentError, Finding, InputError
 from minifactory.orbit.alarms import Alarms
+from minifactory.orbit.authority import Authority, Level
 from minifactory.orbit.bottles import BottleGuard
 from minifactory.orbit.checkpoint import Checkpoint
 from minifactory.orbit.conduct import INTERLOCK, INTERLOCK_PAUSE, Conduct
@@ -26,7 +27,9 @@ from minifactory.orbit.instructions import Instructions
 from minifactory.orbit.intake import Intake
 from minifactory.orbit.interlocks import Demand, Interlocks
 from minifactory.orbit.journal import Journal
-from minifactory.orbit.levels import Level, Levels
+from minifactory.orbit.levels import Level as VesselLevel
+from minifactory.orbit.levels import Levels
+from minifactory.orbit.live import Live
 from minifactory.orbit.log import Log
 from minifactory.orbit.outputs import Outputs
 from minifactory.orbit.patience import PatientBackend
@@ -41,6 +44,7 @@ from minifactory.orbit.sequencer import Sequencer
 from minifactory.orbit.states import ENDED, METHOD_RUNS, Command, State
 from minifactory.orbit.status import Status, snapshot
 from minifactory.orbit.timing import Grid, Now
+from minifactory.orbit.ways import DeadEndGuard, Ways
 from minifactory.orbit.words import Words
 from minifactory.recipe.bound import BoundAction, BoundInterlock, BoundRecipe
 from minifactory.recipe.conditions import Sample
@@ -71,6 +75,10 @@ class Engine:
         Model for the dry run before a start.
     journal : Journal or None
         Where the position of the run is kept for a restart; None: nowhere.
+    ways : Ways or None
+        Who knows which valve positions are dead ends; None: nobody watches that.
+    levels : Levels or None
+        What is known of the vessels while no recipe is loaded.
 
     Attributes
     ----------
@@ -78,6 +86,10 @@ class Engine:
         Snapshot of the last scan; replaced as a whole, safe to read in any thread.
     policy : Policy
         As declared.
+    live : Live
+        What may be done to the run while it runs: force, cancel, edit, answer, hold until.
+    authority : Authority
+        Who holds what; asked for by :meth:`take`, :meth:`release` and :meth:`grant`.
     """
 
     def __init__(
@@ -90,6 +102,8 @@ class Engine:
         safe: BoundAction | None = None,
         predictor: Predictor | None = None,
         journal: Journal | None = None,
+        ways: Ways | None = None,
+        levels: Levels | None = None,
     ) -> None:
         self.policy = policy = policy or Policy()
         if not policy.lock_step:
@@ -104,7 +118,10 @@ class Engine:
         self._outputs = outputs = Outputs(table, words, policy)
         self._log = Log(journal, policy)
         self._instructions = calls = Instructions(table, words, policy, table.skid, self._log.permits)
-        self._conduct = Conduct(table, words, policy, image, outputs, calls, safe or BoundAction())
+        self.authority = authority = Authority(table.skid)
+        self._conduct = Conduct(table, words, policy, image, outputs, calls, safe or BoundAction(), authority)
+        self._dead_end = DeadEndGuard(policy, words, ways)
+        self._levels = levels
         self._link = link = LinkGuard(policy)
         self._age = AgeGuard(policy, image)
         self._equipment = EquipmentGuard(table, words, image)
@@ -128,9 +145,12 @@ class Engine:
             link,
             alarms,
             recorder,
+            authority,
         )
         self._interlocks = Interlocks(self._standing, policy)
-        self._ready = ready = Readiness(table.skid, words, image, link, self._equipment, self._sequencer)
+        self._ready = ready = Readiness(
+            table.skid, words, image, link, self._equipment, self._sequencer, self._dead_end, outputs
+        )
         self._requests = Requests(
             table,
             now,
@@ -141,10 +161,16 @@ class Engine:
             ready,
             clock.link_time,
             policy.settle,
+            authority,
+            policy.longest_shelf,
+        )
+        self.live = Live(
+            table, now, self._sequencer, calls, alarms, recorder, self._requests, self._use, words.flow
         )
         ready.always = self._interlocks.needs()
         self._sample = Sample(time=now.process, values=image.values)
         self._flow = 0.0
+        self._passed, self._before = 0.0, now.process
         self._washing = False
         self._scan_time = 0.0
         self._link_was_down = False
@@ -156,7 +182,9 @@ class Engine:
         """Send all documents from now on to `subscriber`; call before the scan runs."""
         self._publisher.subscribe(subscriber)
 
-    def command(self, command: str | Command, actor: str = "operator") -> Reply:
+    def command(
+        self, command: str | Command, actor: str = "operator", level: Level = Level.OPERATOR
+    ) -> Reply:
         """Ask for an ISA-88 command such as ``"hold"``; safe in every thread and in a signal handler.
 
         Raises
@@ -164,7 +192,7 @@ class Engine:
         InputError
             When there is no command of that name.
         """
-        return self._requests.command(command, actor)
+        return self._requests.command(command, actor, level)
 
     def acknowledge(self, alarm: str, actor: str, note: str = "") -> Reply:
         """Ask to acknowledge `alarm`."""
@@ -174,13 +202,37 @@ class Engine:
         """Ask to hide `alarm` for `duration` s of process time."""
         return self._requests.shelve(alarm, duration, actor, note)
 
-    def set_points(self, values: Mapping[str, float], actor: str) -> Reply:
-        """Ask for set-points (SI) by hand; the recipe may change them again at its next breakpoint."""
-        return self._requests.set_points(values, actor)
+    def unshelve(self, alarm: str, actor: str, note: str = "") -> Reply:
+        """Ask to show `alarm` again before its time."""
+        return self._requests.unshelve(alarm, actor, note)
 
-    def instruct(self, instruction: str, arguments: Mapping[str, float], actor: str) -> Reply:
+    def set_points(
+        self, values: Mapping[str, float], actor: str, level: Level = Level.OPERATOR, take: bool = False
+    ) -> Reply:
+        """Ask for set-points (SI) by hand.
+
+        The recipe may change them again at its next breakpoint; with `take` they are held until they are
+        handed back.
+        """
+        return self._requests.set_points(values, actor, level, take)
+
+    def instruct(
+        self, instruction: str, arguments: Mapping[str, float], actor: str, level: Level = Level.OPERATOR
+    ) -> Reply:
         """Ask for a one-shot instruction of the equipment (arguments in SI) by hand."""
-        return self._requests.instruct(instruction, arguments, actor)
+        return self._requests.instruct(instruction, arguments, actor, level)
+
+    def take(self, things: Sequence[str], actor: str, level: Level = Level.OPERATOR) -> Reply:
+        """Ask to hold set-points (by tag) or the ``method`` from now on."""
+        return self._requests.take(things, actor, level)
+
+    def release(self, things: Sequence[str], actor: str, level: Level = Level.OPERATOR) -> Reply:
+        """Ask to hand things back to the recipe; none named: all that `actor` may hand back."""
+        return self._requests.release(things, actor, level)
+
+    def grant(self, things: Sequence[str], to: Level, name: str, actor: str) -> Reply:
+        """Ask, as the operator `actor`, to give things to `name` at level `to`."""
+        return self._requests.grant(things, to, name, actor)
 
     def tell_level(self, vessel: str, volume: float, actor: str) -> Reply:
         """Tell that `vessel` holds `volume` (m3) now: it was filled, emptied or changed."""
@@ -188,7 +240,7 @@ class Engine:
 
     def skip(self, actor: str) -> Reply:
         """Ask to end the phase that runs and go on with the next."""
-        return self._requests.skip(actor)
+        return self.live.skip(actor)
 
     @property
     def state(self) -> State:
@@ -200,10 +252,14 @@ class Engine:
         """Why the controller is in its state."""
         return self._sequencer.reason
 
-    def levels(self) -> tuple[Level, ...]:
-        """What is known of every vessel of the loaded run."""
+    def levels(self) -> tuple[VesselLevel, ...]:
+        """What is known of every vessel."""
+        known = self._known_levels()
+        return () if known is None else known.all()
+
+    def _known_levels(self) -> Levels | None:
         current = self._sequencer.current
-        return () if current is None else current.levels.all()
+        return self._levels if current is None else current.levels
 
     # Loading and running (the thread of the scan)
 
@@ -215,8 +271,11 @@ class Engine:
         origin: str = "skid",
         provenance: Mapping[str, str] | None = None,
         levels: Levels | None = None,
+        answers: Mapping[str, str] | None = None,
     ) -> None:
         """Make `bound` the recipe that ``start`` will run under the name `identifier`.
+
+        `answers` are those to the recipe's inputs that are known already (and put into `bound`).
 
         Raises
         ------
@@ -234,7 +293,14 @@ class Engine:
             raise InputError(faults)
         procedure, known = Procedure(bound), dict(provenance or {})
         self._sequencer.current = Current(
-            identifier, bound, procedure, levels or Levels(), origin, known, forecast
+            identifier,
+            bound,
+            procedure,
+            levels or self._levels or Levels(),
+            origin,
+            known,
+            forecast,
+            dict(answers or {}),
         )
         self._use(bound)
 
@@ -269,7 +335,7 @@ class Engine:
 
     def _use(self, bound: BoundRecipe) -> None:
         self._conduct.safe = bound.safe
-        self._interlocks = Interlocks((*self._standing, *bound.interlocks), self.policy)
+        self._interlocks.replace((*bound.interlocks, *self._standing))
         self._ready.always = self._interlocks.needs()
         self._ready.aliases = dict(bound.aliases)
         self._image.use_aliases(bound.aliases)
@@ -321,6 +387,8 @@ class Engine:
         self._washing = self._instructions.blocking
         self._guard(demands)
         self._requests.answer()
+        self.live.look(self._sample, process - self._before, self._passed)
+        self._before = process
         self._sequencer.follow(self._sample, self._washing)
         self._sequencer.pass_on()
         self._intake.beat(link)
@@ -347,13 +415,13 @@ class Engine:
         words, image, state = self._words, self._image, self.state
         flow = image.values.get(words.flow) if words.flow else None
         before, self._flow = self._flow, self._flow if flow is None else flow
-        volume = 0.5 * (before + self._flow) * elapsed
-        current = self._sequencer.current
-        if current is None:
+        self._passed = volume = 0.5 * (before + self._flow) * elapsed
+        current, levels = self._sequencer.current, self._known_levels()
+        if levels is None:
             return
         mixed = image.last(words.composition) if words.composition else None
-        delivery = current.levels.elapse(process, volume, self._flow, mixed or 0.0, image)
-        if not current.under_way:
+        delivery = levels.elapse(process, volume, self._flow, mixed or 0.0, image)
+        if current is None or not current.under_way:
             return
         self._recorder.collected(process, delivery)
         procedure = current.procedure
@@ -383,14 +451,19 @@ class Engine:
         if equipment is not None and self._sequencer.under_way:
             demands.append(equipment)
         demands += interlock_demands(self._interlocks, self._sample, time, alarms)
-        current = self._sequencer.current
-        if current is not None:
-            left = current.procedure.planned_left
-            demands += self._bottles.look(current.levels, self._image, time, alarms, left)
+        dead_end = self._dead_end.look(
+            self._image, self._outputs, self._now.process, time, alarms, self._washing
+        )
+        if dead_end is not None:
+            demands.append(dead_end)
+        current, levels = self._sequencer.current, self._known_levels()
+        if levels is not None:
+            left = float("inf") if current is None else current.procedure.planned_left
+            demands += self._bottles.look(levels, self._image, time, alarms, left)
         factor = self._interlocks.factor
         if factor != self._outputs.factors.get(INTERLOCK, 1.0):
             self._outputs.reduce(INTERLOCK, factor if factor < 1.0 else None)
-        self._ready.demands = demands
+        self._ready.demands = demands = [item for item in demands if item.reaction is not Reaction.ALARM]
         if demands:
             demands.sort(key=lambda demand: -demand.reaction.rank)
             for demand in demands:

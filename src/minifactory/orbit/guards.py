@@ -178,12 +178,20 @@ FOLLOWED: dict[str, tuple[Reaction, str, Priority, str]] = {
 }
 
 
+def _priority(demand: Demand) -> Priority:
+    if demand.priority:
+        return Priority(demand.priority)
+    if demand.reaction is Reaction.ALARM:
+        return Priority.MEDIUM
+    return Priority.CRITICAL if demand.reaction.rank >= Reaction.STOP.rank else Priority.HIGH
+
+
 def interlock_demands(interlocks: Interlocks, sample: Sample, time: float, alarms: Alarms) -> list[Demand]:
     """The demands of the interlocks, with their alarms raised and cleared."""
     demands = interlocks.evaluate(sample)
     for demand in demands:
         if demand.fresh:
-            priority = Priority.CRITICAL if demand.reaction.rank >= Reaction.STOP.rank else Priority.HIGH
+            priority = _priority(demand)
             alarms.set(f"Interlock {demand.name}", priority, demand.message, time)
     for name in interlocks.cleared:
         alarms.clear(f"Interlock {name}")

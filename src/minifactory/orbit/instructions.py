@@ -90,6 +90,11 @@ class Instructions:
         """Instructions that are waiting or under way."""
         return (*self._queue, *self._open)
 
+    @property
+    def waiting(self) -> tuple[Issued, ...]:
+        """Instructions that have not been sent."""
+        return tuple(self._queue)
+
     def drop(self) -> list[Issued]:
         """Forget everything that waits or is followed (the safe state needs none of it); what was dropped."""
         dropped = [*self._queue, *self._open]

@@ -72,6 +72,12 @@ class Policy:
     escalate_after : float
         Process time in s at the floor (and then in Held) after which the ladder goes one step up:
         reduce flow, hold, abort.
+    dead_end_after : float
+        Process time in s for which the pumps may face a closed way; valves that turn together need it.
+    longest_shelf : float
+        Process time in s for which an alarm may be shelved at most.
+    escalate_to : Reaction
+        The last step of the ladder: `ABORT`, or `STOP` for a controlled end.
     heartbeat : float
         Link time in s between two changes of ``Heartbeat.SP``.
     patience : float
@@ -104,6 +110,9 @@ class Policy:
     reduce_every: float = 2.0
     recover_after: float = 30.0
     escalate_after: float = 10.0
+    dead_end_after: float = 3.0
+    escalate_to: Reaction = Reaction.ABORT
+    longest_shelf: float = 8.0 * 3600.0
     heartbeat: float = 1.0
     patience: float = 0.1
     resolve_after: float = 1.2

@@ -6,9 +6,12 @@ from minifactory.errors import Finding
 from minifactory.orbit.guards import FOLLOWED, EquipmentGuard, LinkGuard
 from minifactory.orbit.image import Image
 from minifactory.orbit.interlocks import Demand
+from minifactory.orbit.outputs import Outputs
 from minifactory.orbit.policy import Reaction
 from minifactory.orbit.sequencer import Sequencer
+from minifactory.orbit.ways import DeadEndGuard
 from minifactory.orbit.words import Words
+from minifactory.recipe.bound import BoundAction
 
 
 class Readiness:
@@ -32,7 +35,10 @@ class Readiness:
         link: LinkGuard,
         equipment: EquipmentGuard,
         sequencer: Sequencer,
+        dead_end: DeadEndGuard,
+        outputs: Outputs,
     ) -> None:
+        self._dead_end, self._outputs = dead_end, outputs
         self.always: frozenset[str] = frozenset()
         self.aliases: dict[str, str] = {}
         self.demands: list[Demand] = []
@@ -57,6 +63,14 @@ class Readiness:
     def complete(self) -> bool:
         """Whether the link stands and everything that is needed is good."""
         return self._link.healthy and not self.missing()
+
+    def forbids(self, action: BoundAction) -> list[Finding]:
+        """Why `action` must not be done by hand now."""
+        found = self._dead_end.forbids(self._image, self._outputs, action.setpoints)
+        if not found:
+            return []
+        remedy = "Open a way first, or stop the flow in the same command."
+        return [Finding(f"orbit {self._skid}", f"pumps against a closed way: {found}", remedy=remedy)]
 
     def forbids_start(self) -> list[Finding]:
         """Everything that forbids a start now."""

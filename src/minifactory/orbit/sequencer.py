@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from minifactory.orbit.alarms import Alarms
+from minifactory.orbit.authority import Authority
 from minifactory.orbit.checkpoint import Checkpoint, OpenInstruction
 from minifactory.orbit.conduct import INTERLOCK_PAUSE, PAUSE, Conduct
 from minifactory.orbit.current import Current
 from minifactory.orbit.guards import EquipmentGuard, LinkGuard
+from minifactory.orbit.hold_until import HoldUntil
 from minifactory.orbit.image import Image
 from minifactory.orbit.instructions import Instructions
 from minifactory.orbit.interlocks import Demand
@@ -35,6 +37,9 @@ from minifactory.signals.shown import duration
 _WITHOUT_PAUSE = frozenset({State.IDLE, State.HOLDING, State.HELD, State.STOPPED, State.COMPLETE})
 """States that know no pause, but in which an interlock can still stop the pumps."""
 
+_LAST = frozenset({State.STOPPING, State.ABORTING, State.COMPLETING})
+"""States that end a run: nobody holds anything any longer."""
+
 _COMMANDS = {
     Reaction.HOLD: Command.HOLD,
     Reaction.PAUSE: Command.PAUSE,
@@ -54,6 +59,8 @@ class Sequencer:
         Why.
     current : Current or None
         The run that is loaded.
+    hold_until : HoldUntil or None
+        What ends the hold; None when a person does.
     """
 
     def __init__(
@@ -71,10 +78,13 @@ class Sequencer:
         link: LinkGuard,
         alarms: Alarms,
         recorder: Recorder,
+        authority: Authority,
     ) -> None:
         self.state = State.IDLE
         self.reason = ""
         self.current: Current | None = None
+        self.hold_until: HoldUntil | None = None
+        self._authority = authority
         self.entered = now.process
         self._entered_link = now.link
         self._skid, self._words, self._policy, self._now, self._grid = skid, words, policy, now, grid
@@ -115,6 +125,8 @@ class Sequencer:
             reason = self._with_first_out(reason, source)
         self.state, self.reason = after, reason
         self.entered, self._entered_link = now.process, now.link
+        if after not in (State.HOLDING, State.HELD):
+            self.hold_until = None
         starting = before is State.IDLE and after is State.RUNNING
         if starting and current is not None:
             self._begin_run(current)
@@ -124,10 +136,20 @@ class Sequencer:
                 self._recorder.phase_ended(now.process, current.procedure, f"{command.value}: {reason}")
                 current.procedure.leave()
             if starting:
-                self._begin_phase(current, 0)
+                self._go_to(current, 0)
+                if self.state is not after:
+                    return  # a question comes before the first phase
+        if after in _LAST:
+            self._all_handed_back(source)
         self._conduct.enter(after, self._equipment.state, now.process, now.link)
         if after in ENDED:
             self._end_run(after, reason)
+
+    def _all_handed_back(self, source: str) -> None:
+        held = self._authority.clear()
+        if held:
+            text = f"the recipe has everything back: {', '.join(held)}"
+            self._recorder.note(self._now.process, "authority", source, text, {})
 
     def _with_first_out(self, reason: str, source: str) -> str:
         """`reason` behind the alarm with which the trouble began, unless it is that alarm itself."""
@@ -217,6 +239,9 @@ class Sequencer:
         current = self.current
         if current is None or self.state not in METHOD_RUNS or washing:
             return
+        if current.waiting_at is not None:
+            self._go_to(current, current.waiting_at)
+            return
         if current.procedure.started == self._now.process:
             return
         if self._words.flow is not None and self._image.quality(self._words.flow) is not Quality.GOOD:
@@ -230,11 +255,40 @@ class Sequencer:
         current = self.current
         if current is None:
             return
+        following = current.procedure.following()
         self._recorder.phase_ended(self._now.process, current.procedure, reason)
         self._alarms.clear("Time-out")
-        self._begin_phase(current, current.procedure.position + 1)
+        self._go_to(current, following)
+
+    def _go_to(self, current: Current, position: int) -> None:
+        """Begin the phase at `position`, when its questions are answered; complete behind the last one."""
+        asked = current.unanswered(position)
+        if asked:
+            current.waiting_at = position
+            current.procedure.leave()
+            known = {item.name: item for item in current.bound.inputs}
+            for name in asked:
+                self._alarm(f"Input {name}", known[name].question, Priority.MEDIUM)
+            text = "; ".join(f"{name}: {known[name].question}" for name in asked)
+            self.go(Command.PAUSE, f"asks {text}", "recipe")
+            return
+        current.waiting_at = None
+        self._begin_phase(current, position)
         if current.procedure.done:
             self.go(Command.FINISH, "all phases are done", "recipe")
+
+    def begin_watch(self, current: Current, name: str, actor: str) -> bool:
+        """Take the waiting watch `name` as come true on the word of `actor`; False when there is none."""
+        phase, watch, now = current.procedure.phase, current.procedure.force(name), self._now
+        if watch is None or phase is None:
+            return False
+        self._recorder.watch_fired(now.process, phase.path, watch, self._image)
+        self._conduct.follow(
+            watch.action, f"{phase.path} {name}, forced by {actor}", now.process, now.link, current
+        )
+        if watch.end_phase:
+            self.next_phase(f"{name}, forced by {actor}")
+        return True
 
     def _break(self, current: Current, found: Breakpoint) -> None:
         now, phase = self._now, current.procedure.phase
@@ -242,7 +296,7 @@ class Sequencer:
         for watch in found.fired:
             self._recorder.watch_fired(now.process, phase.path, watch, self._image)
             source = f"{phase.path} {watch.name}".rstrip()
-            self._conduct.apply(watch.action, source, now.process, now.link, current)
+            self._conduct.follow(watch.action, source, now.process, now.link, current)
         if found.ended is not None:
             self.next_phase(found.ended)
         elif found.timeout is not None:
@@ -256,15 +310,20 @@ class Sequencer:
         asked = current.procedure.begin(position, now.process)
         if asked is not None:
             self._recorder.phase_started(now.process, current.procedure)
-            self._conduct.apply(asked.action, asked.source, now.process, now.link, current)
+            current.begun(position)
+            self._conduct.follow(asked.action, asked.source, now.process, now.link, current)
 
     # States that pass
 
     def pass_on(self) -> None:
         """Leave a passing state when its work is done, and a held one when it has lasted too long."""
-        state, now = self.state, self._now
+        state, now, current = self.state, self._now, self.current
         if state in (State.HELD, State.PAUSED):
-            if now.process - self.entered >= self._policy.hold_timeout:
+            waits = current is not None and current.waiting_at is not None
+            if state is State.PAUSED and waits and current is not None and current.resume_for:
+                self.go(Command.RESUME, f"answered by {current.resume_for}", current.resume_for)
+                current.resume_for = ""
+            elif now.process - self.entered >= self._policy.hold_timeout:
                 self.go(Command.STOP, f"{state.value} for {duration(self._policy.hold_timeout)}", "engine")
         elif state in PASSING:
             self._pass(state)
@@ -295,13 +354,20 @@ class Sequencer:
         accepted = image.values.get(words.accepted) if words.accepted else None
         self._instructions.continue_after(int(accepted or 0))
         current.started = now.process
+        self._all_handed_back("engine")
         current.levels.begin()
         self._recorder.run_started(now, current, self._skid, self._policy)
         self._recorder.everything(now.process, image, self._outputs.sent)
         if current.forecast is not None:
             text = f"expected to take {duration(current.forecast.duration)}"
             self._recorder.note(now.process, "prediction", "dry run", text, current.forecast.figures)
-        self._conduct.apply(current.bound.initial, "initial", now.process, now.link, current)
+            findings = current.forecast.findings
+            text = f"no error, {len(findings)} warning{'' if len(findings) == 1 else 's'}"
+            text += "".join(f"\n{finding}" for finding in findings)
+            self._recorder.note(now.process, "check", "static check", text, {})
+        for name, answer in current.answers.items():
+            self._recorder.note(now.process, "input", "before the start", f"{name} = {answer}", {})
+        self._conduct.follow(current.bound.initial, "initial", now.process, now.link, current)
 
     def _end_run(self, state: State, reason: str) -> None:
         current, now, grid = self.current, self._now, self._grid

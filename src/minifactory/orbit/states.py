@@ -60,8 +60,18 @@ TABLE: Mapping[State, Mapping[Command, State]] = {
         _C.ABORT: _S.ABORTING,
         _C.FINISH: _S.COMPLETING,
     },
-    _S.PAUSING: {_C.DONE: _S.PAUSED, _C.STOP: _S.STOPPING, _C.ABORT: _S.ABORTING},
-    _S.PAUSED: {_C.RESUME: _S.RESUMING, _C.STOP: _S.STOPPING, _C.ABORT: _S.ABORTING},
+    _S.PAUSING: {
+        _C.DONE: _S.PAUSED,
+        _C.HOLD: _S.HOLDING,
+        _C.STOP: _S.STOPPING,
+        _C.ABORT: _S.ABORTING,
+    },
+    _S.PAUSED: {
+        _C.RESUME: _S.RESUMING,
+        _C.HOLD: _S.HOLDING,
+        _C.STOP: _S.STOPPING,
+        _C.ABORT: _S.ABORTING,
+    },
     _S.RESUMING: {
         _C.DONE: _S.RUNNING,
         _C.PAUSE: _S.PAUSING,

@@ -128,7 +128,8 @@ class BoundInterlock:
 
     `action` is ``alarm``, ``reduce_flow``, ``hold``, ``pause``, ``stop`` or ``abort``. It goes when `until`
     is true (without one: when `when` is false); `delay` and `off_delay` (s) are how long it must have been
-    due to come and to go. `priority` is that of its alarm; empty: by its action.
+    due to come and to go. `priority` is that of its alarm; empty: by its action. `needed` tells whether
+    what it reads must be good for a run to go on.
     """
 
     name: str
@@ -139,6 +140,7 @@ class BoundInterlock:
     delay: float = 0.0
     off_delay: float = 0.0
     priority: str = ""
+    needed: bool = True
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,11 @@ class Procedure:
         return self.bound.phases[self.position] if 0 <= self.position < len(self.bound.phases) else None
 
     @property
+    def phase_path(self) -> str:
+        """Path of the phase that runs; empty when none does."""
+        return "" if self.phase is None else self.phase.path
+
+    @property
     def done(self) -> bool:
         """Whether all phases have ended."""
         return self.position >= len(self.bound.phases)
