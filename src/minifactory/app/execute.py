@@ -23,8 +23,10 @@ from minifactory.orbit.journal import Journal
 from minifactory.orbit.levels import Levels
 from minifactory.orbit.predictor import Predictor
 from minifactory.orbit.restart import OnRestart
+from minifactory.orbit.standing import standing_interlocks
 from minifactory.orbit.states import ENDED, State
 from minifactory.orbit.status import Status
+from minifactory.orbit.ways import FlowPathWays
 from minifactory.recipe.model import PhaseKind
 from minifactory.records.analysis import load_analysis, pool_analysis
 from minifactory.records.run import Run
@@ -187,8 +189,18 @@ def _engine(
     policy = link.policy
     if ask is None:
         policy = replace(policy, hold_timeout=min(policy.hold_timeout, UNATTENDED))
-    safe = case.bound.safe
-    engine = Engine(link.backend, link.clock, policy, predictor=predictor, safe=safe, journal=journal)
+    column = case.plant.columns.get(case.bound.column or "")
+    engine = Engine(
+        link.backend,
+        link.clock,
+        policy,
+        interlocks=standing_interlocks(case.table, case.skid, column),
+        safe=case.bound.safe,
+        predictor=predictor,
+        journal=journal,
+        ways=FlowPathWays(case.skid),
+        levels=_levels(case),
+    )
     engine.subscribe(writer)
     return engine
 
