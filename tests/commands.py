@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "minifactory.cli.main"]
-PATIENCE = 300.0
+PATIENCE = 900.0
 """s after which a command is given up; none takes nearly as long."""
 
 

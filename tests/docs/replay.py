@@ -72,7 +72,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         self.status = done.returncode
@@ -82,7 +82,7 @@ class Reader:
         """End what still runs in the background."""
         for process in self.background:
             process.terminate()
-            process.wait(20)
+            process.wait(300)
             if process.stdout is not None:
                 process.stdout.close()
 

@@ -17,7 +17,7 @@ from minifactory.skid.server import main, parse_speed
 
 REPOSITORY = Path(__file__).parents[2]
 SERVER = [sys.executable, "-m", "tests.skid.plug_flow_server"]
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 def start(folder: Path, speed: str = "lockstep") -> subprocess.Popen[str]:

@@ -17,8 +17,10 @@ from minifactory.historian import Store, load_run
 from minifactory.records.run import Run
 from tests.commands import COMMAND, environment
 
-PATIENCE = 120.0
-"""s after which a test gives up waiting; a loaded machine needs a quarter of it."""
+PATIENCE = 600.0
+"""s after which a test gives up waiting; only a test that fails waits as long."""
+UNDER_WAY = "test.only."
+"""What is said in every phase of the short recipe: a phase may pass between two looks on a loaded machine."""
 SKID = b"minifactory.skid.server"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from minifactory.opcua.certificates import introduce, own_identity
 from tests.commands import COMMAND, environment, minifactory
-from tests.system.going import going
+from tests.system.going import PATIENCE, going
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def endpoint(tmp_path: Path, short: Path) -> Iterator[str]:
             yield line.split('"endpoint": "')[1].split('"')[0]
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=60.0) == 0
+            assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_who_is_not_trusted_is_refused_and_then_runs(tmp_path: Path, short: Path, endpoint: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from minifactory.records.run import Run
 from tests.commands import COMMAND, environment
-from tests.system.going import Going, going
+from tests.system.going import PATIENCE, UNDER_WAY, Going, going
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ def test_without_a_terminal_the_safe_state_follows(
     tmp_path: Path, short: Path, number: signal.Signals
 ) -> None:
     with going(tmp_path, short, "--speed", "20") as command:
-        command.wait_for("test.only.first")
+        command.wait_for(UNDER_WAY)
         os.killpg(command.process.pid, number)
         run = safe(command)
     assert not [event for event in run.events if "Held" in event.text]
@@ -55,7 +55,7 @@ def test_without_a_terminal_the_safe_state_follows(
 
 def test_at_a_terminal_the_run_is_held_and_the_person_asked(tmp_path: Path, short: Path) -> None:
     with going(tmp_path, short, "--speed", "20", person=True) as command:
-        command.wait_for("test.only.first")
+        command.wait_for(UNDER_WAY)
         interrupt(command)
         command.wait_for(ASKED)
         command.type("what?\n")
@@ -73,7 +73,7 @@ def test_at_a_terminal_the_run_is_held_and_the_person_asked(tmp_path: Path, shor
 
 def test_a_second_interrupt_aborts(tmp_path: Path, short: Path) -> None:
     with going(tmp_path, short, "--speed", "20", person=True) as command:
-        command.wait_for("test.only.first")
+        command.wait_for(UNDER_WAY)
         interrupt(command)
         command.wait_for(ASKED)
         interrupt(command)
@@ -83,7 +83,7 @@ def test_a_second_interrupt_aborts(tmp_path: Path, short: Path) -> None:
 
 def test_sigterm_aborts_even_at_a_terminal(tmp_path: Path, short: Path) -> None:
     with going(tmp_path, short, "--speed", "20", person=True) as command:
-        command.wait_for("test.only.first")
+        command.wait_for(UNDER_WAY)
         os.kill(command.process.pid, signal.SIGTERM)
         run = safe(command)
     assert not [event for event in run.events if "Held" in event.text]
@@ -91,7 +91,7 @@ def test_sigterm_aborts_even_at_a_terminal(tmp_path: Path, short: Path) -> None:
 
 def test_in_lock_step_time_stands_still_while_the_person_thinks(tmp_path: Path, short: Path) -> None:
     with going(tmp_path, short, "--speed", "max", person=True) as command:
-        command.wait_for("test.only.first", "test.only.second")  # the first may pass between two looks
+        command.wait_for(UNDER_WAY)
         interrupt(command)
         command.wait_for(ASKED)
         command.type("s\n")
@@ -126,7 +126,7 @@ def test_the_stand_alone_skid_ends_quietly_on_ctrl_c(tmp_path: Path, short: Path
         assert process.stdout is not None
         assert b"opc.tcp://127.0.0.1:" in process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=60.0)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert output == b""
     assert b"Traceback" not in errors

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from minifactory.app.home import pki_folder
 from minifactory.clock import Clock, RealClock, VirtualClock
 from minifactory.drivers import FreeRunningBackend, InMemoryBackend, LockStepBackend
 from minifactory.opcua.certificates import Identity, introduce, own_identity
-from minifactory.opcua.process import ServerProcess, start_server
+from minifactory.opcua.process import STOP_TIMEOUT, ServerProcess, start_server
 from minifactory.opcua.session import Target
 from minifactory.orbit.policy import Policy
 from minifactory.signals import SignalBackend
@@ -28,6 +28,11 @@ SCAN = 0.1
 """s of real time between two scans of a free-running skid, unless LONGEST_SCAN asks for less."""
 LONGEST_SCAN = 1.0
 """s of process time between two scans at most."""
+LAST_WORD = 60.0
+"""s of real time in which a virtual skid that answers may write down what its vessels hold."""
+LOCK_STEP_PATIENCE = 30.0
+"""s of real time for a step in lock-step: process time stands still meanwhile, so that a busy machine loses
+nothing. A skid that has died is noticed at once by its connection."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Link:
     """An open way to a skid.
 
     `finish` ends the equipment's process (if it is ours) and gives what its vessels then held; None when
-    nobody can tell.
+    nobody can tell. It is told whether the equipment still answers: then it is worth waiting for.
     """
 
     backend: SignalBackend
@@ -90,7 +95,7 @@ class Link:
     policy: Policy
     origin: str
     name: str
-    finish: Callable[[], Contents | None]
+    finish: Callable[[bool], Contents | None]
     process: ServerProcess | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -126,7 +131,7 @@ def _in_memory(case: Case, options: Options) -> Iterator[Link]:
         policy=Policy.in_lock_step(options.scan),
         origin="virtual skid",
         name="in memory",
-        finish=lambda: contents(source),
+        finish=lambda _answers: contents(source),
     )
 
 
@@ -150,12 +155,15 @@ def _virtual(case: Case, options: Options) -> Iterator[Link]:
     ]
     try:
         with start_server(command) as process:
+            target = Target(process.endpoint, orbit)
+            if options.speed is None:
+                target = replace(target, timeout=LOCK_STEP_PATIENCE)
 
-            def finish() -> Contents | None:
-                process.stop()
+            def finish(answers: bool) -> Contents | None:
+                process.stop(LAST_WORD if answers else STOP_TIMEOUT)
                 return _reported(Path(report))
 
-            with _opened(case, options, Target(process.endpoint, orbit)) as link:
+            with _opened(case, options, target) as link:
                 link.process, link.finish, link.origin = process, finish, "virtual skid"
                 yield link
     finally:
@@ -182,7 +190,7 @@ def _opened(case: Case, options: Options, target: Target) -> Iterator[Link]:
         backend = FreeRunningBackend(target, case.table, period=scan)
         clock, policy = RealClock(speed), Policy(scan=scan * speed)
     try:
-        yield Link(backend, clock, policy, "skid", target.url, lambda: None)
+        yield Link(backend, clock, policy, "skid", target.url, lambda _answers: None)
     finally:
         backend.close()
 

@@ -184,7 +184,7 @@ def run_case(
             ended = datetime.now(UTC)
             writer.flush()
             link.backend.close()
-            found = link.finish()
+            found = link.finish(status.link == "good")
             if found is not None:
                 file_analysis(case, writer, load_run(store, identifier, ()), found, link)
     tell(f"The run ended in state {status.state.value}: {status.reason.rstrip('.')}.")

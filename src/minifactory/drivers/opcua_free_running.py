@@ -11,8 +11,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from typing import Any
 
 from minifactory.errors import EquipmentError, Finding
 from minifactory.opcua.client import SkidClient, connect
@@ -140,7 +141,9 @@ class FreeRunningBackend:
         while not self._stop.is_set():
             client = None
             try:
-                client = await connect(self._target, self.table, self._tag_map)
+                client = await self._unless_closed(connect(self._target, self.table, self._tag_map))
+                if client is None:
+                    return
                 await self._poll(client)
                 pause = FIRST_PAUSE
                 await client.close()
@@ -168,6 +171,16 @@ class FreeRunningBackend:
         _log.exception("link to %s failed", self._target.url)
         found = f"the link failed ({type(fault).__name__}: {fault})"
         return EquipmentError(Finding(f"driver {self._target.url}", found))
+
+    async def _unless_closed(self, connecting: Coroutine[Any, Any, SkidClient]) -> SkidClient | None:
+        """The connection; None when the driver was closed before it stood."""
+        attempt, closing = asyncio.create_task(connecting), asyncio.create_task(self._stop.wait())
+        await asyncio.wait((attempt, closing), return_when=asyncio.FIRST_COMPLETED)
+        closing.cancel()
+        if not attempt.done():
+            attempt.cancel()
+            await asyncio.wait((attempt,))
+        return None if attempt.cancelled() else attempt.result()
 
     async def _poll(self, client: SkidClient) -> None:
         due = self._loop.time()

@@ -66,9 +66,9 @@ class ServerProcess:
         """The end of what the process wrote on standard error."""
         return "" if self._log.closed else _tail(self._log)
 
-    def stop(self) -> None:
-        """End the process, by force if it does not listen; idempotent."""
-        _end(self._process)
+    def stop(self, patience: float = STOP_TIMEOUT) -> None:
+        """End the process, by force if it has not ended by itself within `patience` s; idempotent."""
+        _end(self._process, patience)
         self._log.close()
 
     def __enter__(self) -> ServerProcess:
@@ -199,14 +199,14 @@ def _announcement(process: subprocess.Popen[bytes], log: IO[bytes], timeout: flo
         raise EquipmentError(Finding(where, f"it said {said!r}", "a JSON line with its endpoint")) from fault
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], patience: float = STOP_TIMEOUT) -> None:
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()
     for demand in (signal.SIGTERM, signal.SIGKILL):
         process.send_signal(demand)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_TIMEOUT)
+            process.wait(patience)
             break
     if process.stdout is not None:
         process.stdout.close()

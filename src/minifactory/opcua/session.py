@@ -44,11 +44,14 @@ class Target:
     identity : Identity
         Our own; its PKI folder holds the trust list.
     timeout : float
-        Longest wait for any answer, s.
+        Longest wait for any answer of an open session, s.
     user, password : str
         User token, if the server asks for one.
     channel_lifetime : float
         Asked lifetime of the keys of the secure channel, s.
+    opening : float
+        Longest wait for each answer while a session is being opened, s. A server that has just started takes
+        its time, as does a busy machine, and nothing is being missed yet.
     """
 
     url: str
@@ -57,6 +60,7 @@ class Target:
     user: str = ""
     password: str = ""
     channel_lifetime: float = CHANNEL_LIFETIME
+    opening: float = 15.0
 
     def __repr__(self) -> str:
         return f"Target({self.url!r}, {self.identity!r})"
@@ -78,6 +82,7 @@ class Session:
         self._client = client
         self._renew_at = 0.0
         self._note_lifetime()
+        client.uaclient.protocol.timeout = target.timeout  # was `opening` until now
 
     @property
     def services(self) -> Any:
@@ -193,7 +198,7 @@ async def open_session(target: Target) -> Session:
         await client.activate_session(target.user or None, target.password or None)
     except (OSError, TimeoutError, ua.UaError) as fault:
         await _hang_up(client, polite=False)
-        raise link_error(target, fault) from fault
+        raise link_error(target, fault, target.opening) from fault
     except BaseException:
         await _hang_up(client, polite=False)
         raise
@@ -206,7 +211,7 @@ async def server_endpoints(target: Target) -> list[Any]:
     try:
         endpoints: list[Any] = await client.connect_and_get_server_endpoints()
     except (OSError, TimeoutError, ua.UaError) as fault:
-        raise link_error(target, fault) from fault
+        raise link_error(target, fault, target.opening) from fault
     finally:
         await _hang_up(client, polite=False)
     return endpoints
@@ -300,8 +305,8 @@ _REFUSALS = {
 }
 
 
-def link_error(target: Target, fault: BaseException) -> EquipmentError:
-    """What went wrong with the link, in words, with what to do."""
+def link_error(target: Target, fault: BaseException, waited: float | None = None) -> EquipmentError:
+    """What went wrong with the link, in words, with what to do; `waited` in s, else the link's time-out."""
     where = f"driver {target.url}"
     name = type(fault).__name__
     if name in _REFUSALS:
@@ -311,7 +316,7 @@ def link_error(target: Target, fault: BaseException) -> EquipmentError:
             Finding(where, found.format(mark=mark, user=target.user or "anonymous"), remedy=remedy)
         )
     if isinstance(fault, TimeoutError):
-        found = f"no answer within {target.timeout:g} s"
+        found = f"no answer within {target.timeout if waited is None else waited:g} s"
     elif isinstance(fault, ConnectionRefusedError):
         found = "nobody listens there"
     elif "No supported user token policy" in str(fault) or "token" in str(fault).lower():
@@ -324,7 +329,7 @@ def link_error(target: Target, fault: BaseException) -> EquipmentError:
 
 
 def _client(target: Target) -> Client:
-    client = Client(target.url, timeout=target.timeout)
+    client = Client(target.url, timeout=max(target.timeout, target.opening))
     client.application_uri = target.identity.application_uri
     client.name = client.description = target.identity.application_uri.rpartition(":")[2]
     client.product_uri = "urn:minifactory"
