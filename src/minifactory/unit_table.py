@@ -345,6 +345,13 @@ _GROUPS: tuple[tuple[Dimension, dict[str, tuple[float, float]]], ...] = (
             "S*m^2/mol": (1.0, 0.0),
         },
     ),
+    (
+        (("[length]", 2.0), ("[mass]", 1.0), ("[substance]", -1.0), ("[time]", -2.0)),
+        {
+            "J/mol": (1.0, 0.0),
+            "kJ/mol": (1000.0, 0.0),
+        },
+    ),
 )
 
 TABLE: dict[str, tuple[float, float, Dimension]] = {

@@ -160,6 +160,31 @@ def generate(
         generating.generate_case(result, output, column_volume, as_json)
 
 
+@app.command("buffer", rich_help_panel="Data")
+def make_buffer(
+    substance: Annotated[str, typer.Argument(help="E.g. acetate, tris; none: the library.")] = "",
+    ph: Annotated[str, typer.Option(help="Wanted pH.")] = "",
+    concentration: Annotated[str, typer.Option(help="Of the buffer substance, e.g. '50 mM'.")] = "",
+    conductivity: Annotated[str, typer.Option(help="Wanted, e.g. '12 mS/cm'.")] = "",
+    salt: Annotated[str, typer.Option(help="Concentration of salt, instead.")] = "",
+    volume: Annotated[str, typer.Option(help="How much.")] = "1 L",
+    temperature: Annotated[str, typer.Option(help="At which it is meant.")] = "25 degC",
+    stock: Annotated[list[str] | None, typer.Option(help="ROLE=COMPOUND@CONCENTRATION")] = None,
+    as_json: Json = False,
+) -> None:
+    """The recipe (stocks and volumes) of a buffer with a wanted pH and conductivity."""
+    from minifactory.cli import buffering
+
+    with told(as_json):
+        if not substance:
+            buffering.library(as_json)
+            return
+        buffering.prepare(
+            *(substance, ph, concentration, conductivity, salt, volume, temperature, tuple(stock or ())),
+            as_json=as_json,
+        )
+
+
 runs_app = typer.Typer(
     help="The runs that were recorded: list, show, export, report, verify.",
     no_args_is_help=True,

@@ -53,6 +53,8 @@ class Species:
         (one entry per charged stage).
     extinction : Mapping of float to float
         Wavelength in m -> decadic molar extinction in AU m2/mol.
+    enthalpy : tuple of float
+        Enthalpies of ionisation in J/mol, one per pKa: how the pKa values move with temperature; empty: not.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Species:
     acid_charge: int = 0
     molar_conductivity: tuple[float, ...] = ()
     extinction: Mapping[float, float] = field(default_factory=dict)
+    enthalpy: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from minifactory.plant.model import Role, Species
 from minifactory.units import EXTINCTION, LENGTH, MOLAR_MASS, NUMBER, PH, Kind, parse
 
 MOLAR_CONDUCTIVITY = Kind("molar conductivity", "S*m^2/mol", "S*cm^2/mol", 0.0, 1.0)
+ENTHALPY = Kind("enthalpy of ionisation", "J/mol", "kJ/mol", -1e6, 1e6)
 MASS_EXTINCTION = Kind("mass extinction coefficient", "AU*m^2/kg", "AU*L/(g*cm)", 0.0)
 
 ROLES = {role.value: role for role in Role}
@@ -27,6 +28,10 @@ def read_species(item: Reader, name: str, base: Species | None = None) -> Specie
     conductivity = item.values("conductivity", MOLAR_CONDUCTIVITY) or (
         base.molar_conductivity if base else ()
     )
+    enthalpy = item.values("enthalpy", ENTHALPY) or (base.enthalpy if base and "pka" not in item else ())
+    if enthalpy and len(enthalpy) != len(pka):
+        item.fail(f"{len(enthalpy)} enthalpies for {len(pka)} pKa values", "one for each", key="enthalpy")
+        enthalpy = ()
     acid_charge = _whole(item, "acid_charge", base.acid_charge if base else 0)
     if role is Role.WEAK_ACID:
         if not pka:
@@ -52,6 +57,7 @@ def read_species(item: Reader, name: str, base: Species | None = None) -> Specie
         acid_charge=acid_charge,
         molar_conductivity=conductivity,
         extinction=extinction,
+        enthalpy=enthalpy,
     )
 
 

@@ -13,8 +13,10 @@ extended by a finite ion size, and a fractional Walden correction for the viscos
 
 Sources: Davies, Ion Association (1962); Robinson and Stokes, Electrolyte Solutions (1959), chapter 7, for the
 conductivity of 1:1 electrolytes at 25 degC; B coefficients: Jenkins and Marcus, Chem. Rev. 95 (1995) 2695.
-Validity: aqueous, 25 degC, up to about 1 M of 1:1 electrolytes (within 3 % of tabulated NaCl, see the tests);
-proteins are not counted as charges. Temperature: 2 % per K on conductivity.
+Validity: aqueous, up to about 1 M of 1:1 electrolytes (within 3 % of tabulated NaCl at 25 degC, see the
+tests); proteins are not counted as charges. Temperature: pKa values and Kw follow van 't Hoff with constant
+enthalpies of ionisation, A the permittivity of water (Malmberg and Maryott, J. Res. NBS 56 (1956) 1); 2 % per
+K on conductivity.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from minifactory.plant.model import Role, Species
 
 KW = 1.008e-14
 """Ionic product of water at 25 degC, (mol/L)^2; Robinson and Stokes (1959)."""
+KW_ENTHALPY = 55.815e3
+"""Enthalpy of ionisation of water, J/mol; Goldberg et al., J. Phys. Chem. Ref. Data 31 (2002) 231."""
 DAVIES_A = 0.509
+GAS_CONSTANT = 8.314462618
 LAMBDA_H = 349.8e-4
 """Limiting molar conductivity of H+ in S m2/mol at 25 degC (CRC Handbook)."""
 LAMBDA_OH = 198.0e-4
@@ -76,6 +81,8 @@ class Electrolyte:
         Thermodynamic pKa values.
     mobility : ndarray (n_weak, n_stages + 1)
         Limiting molar conductivity of each protonation stage in S m2/mol.
+    enthalpy : ndarray (n_weak, n_stages)
+        Enthalpies of ionisation in J/mol.
     """
 
     n_species: int
@@ -83,10 +90,11 @@ class Electrolyte:
     weak: NDArray[np.float64]
     pka: NDArray[np.float64]
     mobility: NDArray[np.float64]
+    enthalpy: NDArray[np.float64]
 
-    def ph(self, concentrations: NDArray[np.float64]) -> NDArray[np.float64]:
-        """pH (activity scale) of each composition; shape (...,)."""
-        return self.evaluate(concentrations)[0]
+    def ph(self, concentrations: NDArray[np.float64], temperature: float = 298.15) -> NDArray[np.float64]:
+        """pH (activity scale) of each composition at `temperature` (K); shape (...,)."""
+        return self.evaluate(concentrations, temperature)[0]
 
     def conductivity(
         self, concentrations: NDArray[np.float64], temperature: float = 298.15
@@ -100,7 +108,11 @@ class Electrolyte:
         """pH and conductivity (S/m) together; each of shape (...,)."""
         table = np.ascontiguousarray(concentrations, dtype=np.float64).reshape(-1, self.n_species)
         result = np.empty((len(table), 2))
-        _evaluate(table, self.strong, self.weak, self.pka, self.mobility, temperature - 298.15, result)
+        # van 't Hoff: d ln K / d(1/T) = -H / R
+        shift = (1.0 / temperature - 1.0 / 298.15) / (GAS_CONSTANT * _LN10)
+        pka, kw = self.pka + self.enthalpy * shift, KW * 10.0 ** (-KW_ENTHALPY * shift)
+        constants = (kw, davies_slope(temperature), temperature - 298.15)
+        _evaluate(table, self.strong, self.weak, pka, self.mobility, constants, result)
         shape = np.shape(concentrations)[:-1]
         return result[:, 0].reshape(shape), result[:, 1].reshape(shape)
 
@@ -112,7 +124,7 @@ def electrolyte(species: Sequence[Species]) -> Electrolyte:
     acids = [item for item in species if item.role is Role.WEAK_ACID]
     stages = max((len(item.pka) for item in acids), default=0)
     pka = np.zeros((len(acids), stages))
-    mobility = np.zeros((len(acids), stages + 1))
+    mobility, enthalpy = np.zeros((len(acids), stages + 1)), np.zeros((len(acids), stages))
     for index, item in enumerate(species):
         thickening = VISCOSITY_B.get(item.name, 0.0)
         if item.role is Role.STRONG_ION:
@@ -121,13 +133,25 @@ def electrolyte(species: Sequence[Species]) -> Electrolyte:
         elif item.role is Role.WEAK_ACID:
             place = len(weak)
             pka[place, : len(item.pka)] = item.pka
+            enthalpy[place, : len(item.enthalpy)] = item.enthalpy
             charged = [k for k in range(len(item.pka) + 1) if item.acid_charge - k]
             for stage, value in zip(charged, item.molar_conductivity, strict=False):
                 mobility[place, stage] = value
             weak.append((float(index), float(item.acid_charge), float(len(item.pka)), thickening))
     return Electrolyte(
-        len(species), np.array(strong).reshape(-1, 4), np.array(weak).reshape(-1, 4), pka, mobility
-    )
+        len(species), np.array(strong).reshape(-1, 4), np.array(weak).reshape(-1, 4), pka, mobility,
+        enthalpy,
+    )  # fmt: skip
+
+
+def davies_slope(temperature: float) -> float:
+    """A of the Davies equation at `temperature` (K): 0.509 at 25 degC, as (permittivity x T)^-1.5."""
+
+    def permittivity(celsius: float) -> float:
+        return 87.740 - 0.40008 * celsius + 9.398e-4 * celsius**2 - 1.410e-6 * celsius**3
+
+    ratio = permittivity(25.0) * 298.15 / (permittivity(temperature - 273.15) * temperature)
+    return float(DAVIES_A * ratio**1.5)
 
 
 def _compiled(function: Any) -> Any:
@@ -136,11 +160,11 @@ def _compiled(function: Any) -> Any:
 
 
 @_compiled
-def _gamma(ionic: float) -> float:
+def _gamma(ionic: float, slope: float) -> float:
     """Activity coefficient of a singly charged ion; beyond 0.5 mol/L the value at 0.5 (limit of the law)."""
     bounded = min(ionic, 0.5)
     root = np.sqrt(bounded)
-    return float(10.0 ** (-DAVIES_A * (root / (1.0 + root) - 0.3 * bounded)))
+    return float(10.0 ** (-slope * (root / (1.0 + root) - 0.3 * bounded)))
 
 
 @_compiled
@@ -167,8 +191,9 @@ def _shares(h, n, constants, out):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _evaluate(table, strong, weak, pka, mobility, warmth, result):  # type: ignore[no-untyped-def]
+def _evaluate(table, strong, weak, pka, mobility, physics, result):  # type: ignore[no-untyped-def]
     """pH and conductivity of every row of `table` (mol/m3) into `result` (n, 2)."""
+    kw, slope, warmth = physics  # Kw in (mol/L)^2, A of Davies, K above 25 degC
     shares = np.empty(pka.shape[1] + 1)
     constants = np.empty(pka.shape)
     for row in range(table.shape[0]):
@@ -181,12 +206,12 @@ def _evaluate(table, strong, weak, pka, mobility, warmth, result):  # type: igno
         ionic = 0.5 * fixed_ionic + 1e-7
         low, high, halvings = -1.5, 15.5, _HALVINGS
         for _ in range(_PASSES):
-            gamma = _gamma(ionic)
+            gamma = _gamma(ionic, slope)
             _constants(gamma, weak, pka, constants)
             for _ in range(halvings):
                 middle = 0.5 * (low + high)
                 h = np.exp(-_LN10 * middle)
-                charge = fixed_charge + h - KW / (h * gamma**2)
+                charge = fixed_charge + h - kw / (h * gamma**2)
                 for k in range(weak.shape[0]):
                     n = int(weak[k, 2])
                     _shares(h, n, constants[k], shares)
@@ -202,7 +227,7 @@ def _evaluate(table, strong, weak, pka, mobility, warmth, result):  # type: igno
             low, high, halvings = found - _NEAR, found + _NEAR, _HALVINGS_NEAR
             h = np.exp(-_LN10 * found)
             before = ionic
-            ionic = 0.5 * (fixed_ionic + h + KW / (h * gamma**2))
+            ionic = 0.5 * (fixed_ionic + h + kw / (h * gamma**2))
             for k in range(weak.shape[0]):
                 n = int(weak[k, 2])
                 _shares(h, n, constants[k], shares)
@@ -211,8 +236,8 @@ def _evaluate(table, strong, weak, pka, mobility, warmth, result):  # type: igno
                     ionic += 0.5 * c * shares[stage] * (weak[k, 1] - stage) ** 2
             if abs(ionic - before) < 1e-7 + 1e-6 * ionic:
                 break
-        gamma = _gamma(ionic)
-        oh = KW / (h * gamma**2)
+        gamma = _gamma(ionic, slope)
+        oh = kw / (h * gamma**2)
         root = np.sqrt(ionic) / (1.0 + 1.5 * np.sqrt(ionic))
         total = h * max(LAMBDA_H - (0.2297 * LAMBDA_H + 30.3e-4) * root, 0.0)
         total += oh * max(LAMBDA_OH - (0.2297 * LAMBDA_OH + 30.3e-4) * root, 0.0)

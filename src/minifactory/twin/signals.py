@@ -259,7 +259,7 @@ class SignalSeries:
         if "Cond.Signal" in tags and "Cond.Signal" in self._channels:
             inputs["Cond.Signal"] = chemistry.conductivity(outlet[:, self._rows.conductivity], warm)
         if "pH.Signal" in tags and "pH.Signal" in self._channels:
-            inputs["pH.Signal"] = chemistry.ph(outlet[:, self._rows.ph])
+            inputs["pH.Signal"] = chemistry.ph(outlet[:, self._rows.ph], warm)
         return inputs
 
 

@@ -20,6 +20,7 @@ from minifactory.twin.binding.none import NoBinding
 from minifactory.twin.binding.plug_ins import find_binding_models
 from minifactory.twin.binding.protocol import BindingLaw, BindingModel, CompiledBinding, lay_out
 from minifactory.twin.binding.steric_mass_action import StericMassAction
+from minifactory.twin.binding.weak_exchanger import WeakExchanger
 
 __all__ = [
     "AntiLangmuir",
@@ -38,6 +39,7 @@ __all__ = [
     "MultiStateSMA",
     "NoBinding",
     "StericMassAction",
+    "WeakExchanger",
     "find_binding_models",
     "lay_out",
 ]
