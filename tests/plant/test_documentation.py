@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from minifactory.plant.bindings import BUILT_IN
 from minifactory.plant.catalogue.columns import all_hardware
 from minifactory.plant.catalogue.resins import all_resins
 from minifactory.plant.catalogue.substances import all_compounds, all_species
@@ -14,6 +15,7 @@ from minifactory.plant.equipment import DEVICE_VALUES, KIND_NAMES
 from minifactory.plant.liquids import PURPOSES
 from minifactory.plant.parameter_kinds import (
     COLUMN,
+    COLUMN_MODULATOR,
     COLUMN_SPECIES,
     DEVICE,
     MATERIAL,
@@ -21,7 +23,7 @@ from minifactory.plant.parameter_kinds import (
     SIGNALS,
     SKID,
 )
-from minifactory.plant.skids import BED_MODELS, BINDING_MODELS
+from minifactory.plant.skids import BED_MODELS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -41,6 +43,7 @@ def test_every_device_number_is_documented(description: str) -> None:
 def test_every_parameter_is_documented(description: str) -> None:
     paths = [f"<column>.{name}" for name in COLUMN]
     paths += [f"<column>.<species>.{name}" for name in COLUMN_SPECIES]
+    paths += [f"<column>.<species>.<modulator>.{name}" for name in COLUMN_MODULATOR]
     paths += [f"<skid>.{name}" for name in SKID]
     paths += [f"<skid>.<{kind.value}>.{name}" for kind, names in DEVICE.items() for name in names]
     paths += [
@@ -55,7 +58,7 @@ def test_every_parameter_is_documented(description: str) -> None:
 
 
 def test_every_choice_is_documented(description: str) -> None:
-    for choice in (*BED_MODELS, *BINDING_MODELS, *PURPOSES):
+    for choice in ("none", *BED_MODELS, *(kind.name for kind in BUILT_IN), *PURPOSES):
         assert f"`{choice}`" in description, choice
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from minifactory.plant.bindings import PH_SPECIES
 from minifactory.plant.document import Reader, Report, open_document
 from minifactory.plant.liquids import read_declared_species, read_materials, read_vessels, used_species
-from minifactory.plant.model import Plant
+from minifactory.plant.model import Material, Plant, Role, Species
 from minifactory.plant.parameter_file import known_parameters, read_parameters
 from minifactory.plant.parameter_kinds import GROUPS
 from minifactory.plant.skids import connect_vessels, read_columns, read_skids
@@ -52,6 +55,8 @@ def read_plant(factory: Reader, parameters: Reader, report: Report) -> Plant:
     species = used_species(declared, materials.values())
     skids_in_making = read_skids(factory, materials)
     columns = read_columns(factory, skids_in_making, species)
+    if any(PH_SPECIES in column.components.values() for column in columns.values()):
+        species, materials = _with_ph(species, materials)
     vessels, blocks = read_vessels(factory, materials)
     connect_vessels(vessels, blocks, skids_in_making)
     _check_names(factory)
@@ -69,6 +74,19 @@ def read_plant(factory: Reader, parameters: Reader, report: Report) -> Plant:
         numbers=report.numbers,
         temperature=temperature,
     )
+
+
+def _with_ph(
+    species: Mapping[str, Species], materials: Mapping[str, Material]
+) -> tuple[dict[str, Species], dict[str, Material]]:
+    """Species and materials with the pH as one more number that travels with the liquid, if stated."""
+    carried = {
+        name: replace(material, composition={**material.composition, PH_SPECIES: material.stated["pH"]})
+        if "pH" in material.stated
+        else material
+        for name, material in materials.items()
+    }
+    return {**species, PH_SPECIES: Species(PH_SPECIES, Role.TRACER, 1.0)}, carried
 
 
 def _check_size(factory: Reader) -> None:

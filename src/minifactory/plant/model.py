@@ -166,6 +166,9 @@ class Column:
     `max_bed_pressure` over the packed bed in Pa; `max_flow_velocity` superficial in m/s. `place` names where
     the column is connected and `positions` the valve positions (valve -> position) that put it in line.
     Porosities, isotherm and transport coefficients are parameters (``C1.interstitial_porosity`` ...).
+    `components` names the species that play a part in the binding model (argument -> species, ``counter_ion``
+    among them), `modulators` those that modulate it; `particle_sizes` are diameters (m) and volume fractions,
+    empty for one size.
     """
 
     name: str
@@ -178,6 +181,9 @@ class Column:
     bed_model: str = "LRMP"
     binding_model: str = "SMA"
     counter_ion: str | None = None
+    components: Mapping[str, str] = field(default_factory=dict)
+    modulators: tuple[str, ...] = ()
+    particle_sizes: tuple[tuple[float, float], ...] = ()
     max_pressure: float = 3.0e5
     max_flow_velocity: float = float("inf")
     max_bed_pressure: float = float("inf")

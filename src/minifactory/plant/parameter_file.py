@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from minifactory.errors import InputError, did_you_mean
+from minifactory.plant.bindings import find_binding
 from minifactory.plant.document import UNSTATED, Reader, bounds
 from minifactory.plant.model import Column, DeviceKind, Material, Skid, Species
 from minifactory.plant.nodes import Mapping as Block
 from minifactory.plant.nodes import shorten
 from minifactory.plant.parameter_kinds import (
     COLUMN,
+    COLUMN_MODULATOR,
     COLUMN_SPECIES,
     DEVICE,
     GROUPS,
@@ -49,10 +51,17 @@ def _known(
     skids: Mapping[str, Skid],
     materials: Mapping[str, Material],
 ) -> Iterator[tuple[str, ParameterKind]]:
-    for column in columns:
+    for column, described in columns.items():
         yield from ((f"{column}.{name}", kind) for name, kind in COLUMN.items())
+        binding = find_binding(described.binding_model)
+        own = tuple(binding.own_kinds()) if binding else ()
+        yield from ((f"{column}.{name}", kind) for of_species, name, kind in own if not of_species)
         for each in (*species, *GROUPS):
             yield from ((f"{column}.{each}.{name}", kind) for name, kind in COLUMN_SPECIES.items())
+            yield from ((f"{column}.{each}.{name}", kind) for of_species, name, kind in own if of_species)
+            for modulator in described.modulators:
+                path = f"{column}.{each}.{modulator}"
+                yield from ((f"{path}.{name}", kind) for name, kind in COLUMN_MODULATOR.items())
     for skid in skids.values():
         yield from ((f"{skid.name}.{name}", kind) for name, kind in SKID.items())
         for device in skid.devices.values():

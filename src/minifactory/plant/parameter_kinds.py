@@ -27,18 +27,22 @@ from minifactory.units import (
     DIFFUSIVITY,
     FLOW,
     LENGTH,
+    NUMBER,
     PH,
     POSITIVE,
     PRESSURE,
     RATE,
     TEMPERATURE,
     TIME,
+    VELOCITY,
     Kind,
 )
 
 PLAIN_FRACTION = Kind("fraction", "", "", 0.0, 1.0, bare=True)
 FILM = Kind("film coefficient", "m/s", "m/s", 0.0, 1.0)
 AFFINITY = Kind("affinity", "m^3/mol", "L/mol", 0.0)
+SIGNED_AFFINITY = Kind("change per concentration", "m^3/mol", "L/mol")
+SURFACE_PER_VOLUME = Kind("surface per volume", "1/m", "1/m", 0.0)
 OFFSET_PRESSURE = Kind("pressure difference", "Pa", "MPa", -1e7, 1e7)
 TEMPERATURE_DRIFT = Kind("temperature drift", "K/s", "K/h")
 OFFSET_PH = Kind("pH difference", "", "", -14.0, 14.0, bare=True)
@@ -113,6 +117,19 @@ COLUMN: Mapping[str, ParameterKind] = {
     "ionic_capacity": ParameterKind(
         CONCENTRATION, "charges of the resin per solid volume", 0.0, 1e5, per_volume=True
     ),
+    "reference_concentration": ParameterKind(
+        CONCENTRATION, "counter-ion concentration to which rate constants refer", 1e-6, 1e5
+    ),
+    "ph_reference": ParameterKind(PH, "pH to which constants of a binding model refer"),
+    "hic_beta_0": ParameterKind(POSITIVE, "ordered water molecules per ligand without salt (HIC)", 0.0, 1e4),
+    "hic_beta_1": ParameterKind(SIGNED_AFFINITY, "its change with salt (HIC)"),
+    "water_activity": ParameterKind(PLAIN_FRACTION, "activity of the water set free (HIC)", 1e-6, 0.999),
+    "surface_area": ParameterKind(SURFACE_PER_VOLUME, "adsorbing surface per solid volume (CPA)", 1e3, 1e12),
+    "debye_length": ParameterKind(LENGTH, "range of the repulsion (CPA); 0: from the salt", 0.0, 1e-6),
+    "neighbours": ParameterKind(POSITIVE, "neighbours of a bound molecule (CPA); 6 when silent", 1.0, 12.0),
+    "design_velocity": ParameterKind(
+        VELOCITY, "superficial velocity at which correlations give film and dispersion", 1e-9
+    ),
     "kozeny_constant": ParameterKind(
         POSITIVE, "constant of the Kozeny-Carman equation for the packed bed", 50.0, 1000.0, 180.0
     ),
@@ -121,8 +138,44 @@ COLUMN: Mapping[str, ParameterKind] = {
 
 COLUMN_SPECIES: Mapping[str, ParameterKind] = {
     "nu": ParameterKind(POSITIVE, "characteristic charge (SMA)", 0.0, 100.0),
+    "nu_2": ParameterKind(POSITIVE, "characteristic charge of the second bound state", 0.0, 100.0),
+    "nu_3": ParameterKind(POSITIVE, "characteristic charge of the third bound state", 0.0, 100.0),
+    "nu_ph": ParameterKind(NUMBER, "change of the charge per pH (GIEX)"),
+    "nu_ph2": ParameterKind(NUMBER, "change of the charge per pH squared (GIEX)"),
     "sigma": ParameterKind(POSITIVE, "steric factor (SMA): charges covered but not bound", 0.0, 1e4),
-    "k_eq": ParameterKind(POSITIVE, "equilibrium constant (SMA), dimensionless", 0.0),
+    "sigma_2": ParameterKind(POSITIVE, "steric factor of the second bound state", 0.0, 1e4),
+    "sigma_3": ParameterKind(POSITIVE, "steric factor of the third bound state", 0.0, 1e4),
+    "k_eq": ParameterKind(
+        POSITIVE, "equilibrium constant, dimensionless (SMA) or solid over liquid (HIC)", 0.0
+    ),
+    "k_eq_2": ParameterKind(POSITIVE, "equilibrium constant of the second bound state", 0.0),
+    "k_eq_3": ParameterKind(POSITIVE, "equilibrium constant of the third bound state", 0.0),
+    "conversion_2": ParameterKind(RATE, "rate from the first to the second bound state", 0.0),
+    "conversion_3": ParameterKind(RATE, "rate from the second to the third bound state", 0.0),
+    "ln_k": ParameterKind(NUMBER, "logarithm of the equilibrium constant (GIEX, CPA)", -600.0, 600.0),
+    "ln_k_ph": ParameterKind(NUMBER, "its change per pH (GIEX)"),
+    "ln_k_ph2": ParameterKind(NUMBER, "its change per pH squared (GIEX)"),
+    "ln_k_slope": ParameterKind(SIGNED_AFFINITY, "exponent of ln_k per concentration of H+ (CPA)"),
+    "salting": ParameterKind(SIGNED_AFFINITY, "change of ln_k with the counter-ion (GIEX)"),
+    "crowding": ParameterKind(SIGNED_AFFINITY, "change of ln_k with the species itself (GIEX)"),
+    "repulsion": ParameterKind(POSITIVE, "strength of the repulsion between bound molecules (CPA)", 0.0),
+    "repulsion_power": ParameterKind(NUMBER, "power of it in the concentration of H+ (CPA)"),
+    "hydrodynamic_radius": ParameterKind(LENGTH, "radius of the molecule (CPA)", 1e-11, 1e-6),
+    "ligands": ParameterKind(POSITIVE, "ligands that take part in binding (HIC)", 0.0, 1e3),
+    "freundlich_k": ParameterKind(POSITIVE, "constant of Freundlich, mol/m3 of solid at 1 mol/m3", 0.0),
+    "freundlich_n": ParameterKind(POSITIVE, "exponent n of Freundlich, c^(1/n)", 1.0, 100.0),
+    "helps": ParameterKind(POSITIVE, "1: bound molecules make room (anti-Langmuir)", 0.0, 1.0),
+    "reference": ParameterKind(CONCENTRATION, "reference concentration of a modulator", 1e-9, 1e5),
+    "k_kin_2": ParameterKind(RATE, "kinetic constant of desorption, second site or state", 0.0),
+    "k_kin_3": ParameterKind(RATE, "kinetic constant of desorption, third state", 0.0),
+    "affinity_2": ParameterKind(AFFINITY, "Langmuir constant of the second kind of site", 0.0),
+    "q_max_2": ParameterKind(
+        CONCENTRATION, "capacity of the second kind of site per solid volume", 0.0, 1e5, per_volume=True
+    ),
+    "ldf_coefficient": ParameterKind(RATE, "linear driving force in the solid, to an explicit isotherm", 0.0),
+    "transfer_coefficient": ParameterKind(
+        RATE, "linear driving force in the liquid per solid volume (TDM)", 0.0
+    ),
     "k_kin": ParameterKind(RATE, "kinetic constant of desorption; equilibrium at once when not stated", 0.0),
     "henry": ParameterKind(POSITIVE, "linear isotherm: bound per solid volume over dissolved", 0.0),
     "affinity": ParameterKind(AFFINITY, "Langmuir constant", 0.0),
@@ -138,6 +191,12 @@ COLUMN_SPECIES: Mapping[str, ParameterKind] = {
     "dispersivity": ParameterKind(LENGTH, "axial dispersion divided by interstitial velocity", 0.0, 1.0),
 }
 """Parameters of a species in a packed column."""
+
+COLUMN_MODULATOR: Mapping[str, ParameterKind] = {
+    "gamma": ParameterKind(SIGNED_AFFINITY, "hydrophobic effect of a modulator on the strength"),
+    "beta": ParameterKind(NUMBER, "ion-exchange power of a modulator"),
+}
+"""Parameters of a species and a modulator in a packed column."""
 
 SKID: Mapping[str, ParameterKind] = {
     "volume_factor": _VOLUME_FACTOR,

@@ -11,14 +11,14 @@ from minifactory.plant.catalogue.columns import all_hardware
 from minifactory.plant.catalogue.files import plain
 from minifactory.plant.catalogue.resins import all_resins
 from minifactory.plant.catalogue.systems import find_system, system_names
+from minifactory.plant.column_binding import read_binding, read_modulators, read_sizes
 from minifactory.plant.document import Reader
 from minifactory.plant.equipment import EMPTY, Equipment, read_equipment
 from minifactory.plant.flowpath import fixed_loops
-from minifactory.plant.model import Column, Device, DeviceKind, Number, Port, Role, Skid, Species, Vessel
+from minifactory.plant.model import Column, Device, DeviceKind, Number, Port, Skid, Species, Vessel
 from minifactory.units import LENGTH, PRESSURE, VELOCITY, Kind, show
 
-BED_MODELS = ("EDM", "LRM", "LRMP", "GRM")
-BINDING_MODELS = ("none", "linear", "langmuir", "SMA")
+BED_MODELS = ("EDM", "LRM", "TDM", "LRMP", "GRM")
 
 
 @dataclass
@@ -139,7 +139,7 @@ def _read_column(item: Reader, skids: Mapping[str, SkidInMaking], species: Mappi
         )
     resin_name = item.text("resin")
     resin = all_resins().get(plain(resin_name))
-    if resin is None and "particle_diameter" not in item and resin_name:
+    if resin is None and "particle_diameter" not in item and "particle_diameters" not in item and resin_name:
         known = [each.name for each in all_resins().values()]
         item.fail(
             f'"{resin_name}" is no resin of the catalogue',
@@ -163,7 +163,13 @@ def _read_column(item: Reader, skids: Mapping[str, SkidInMaking], species: Mappi
             )
     if bed_height == 0.0:
         item.fail("a bed without height", "more than 0 cm", key="bed_height")
-    ions = [name for name, each in species.items() if each.role is Role.STRONG_ION]
+    kind, components = read_binding(item, species)
+    sizes = read_sizes(item)
+    if sizes:
+        diameter = 1.0 / sum(share / each for each, share in sizes)
+    else:
+        of_catalogue = resin.particle_diameter if resin else fallback
+        diameter = _value(item, "particle_diameter", LENGTH, of_catalogue, of_resin)
     return Column(
         name=item.name,
         skid=item.reference("skid", skids, "skid") or "",
@@ -173,14 +179,13 @@ def _read_column(item: Reader, skids: Mapping[str, SkidInMaking], species: Mappi
             item, "inner_diameter", LENGTH, hardware.inner_diameter if hardware else fallback, own
         ),
         bed_height=bed_height,
-        particle_diameter=_value(
-            item, "particle_diameter", LENGTH, resin.particle_diameter if resin else fallback, of_resin
-        ),
+        particle_diameter=diameter,
         bed_model=item.choice("bed_model", BED_MODELS, "LRMP"),
-        binding_model=item.choice("binding", BINDING_MODELS, "none"),
-        counter_ion=item.reference(
-            "counter_ion", ions, "strong ion", required=item.text("binding", "") == "SMA"
-        ),
+        binding_model=kind,
+        counter_ion=components.get("counter_ion"),
+        components=components,
+        modulators=read_modulators(item, kind, species),
+        particle_sizes=sizes,
         max_pressure=_value(item, "max_pressure", PRESSURE, hardware.max_pressure if hardware else None, own),
         max_flow_velocity=_value(
             item, "max_velocity", VELOCITY, resin.max_velocity if resin else math.inf, of_resin

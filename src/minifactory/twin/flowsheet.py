@@ -8,7 +8,7 @@ written for a case.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.errors import InputError
-from minifactory.plant.model import Column, Device, DeviceKind, Plant, Skid, Species
+from minifactory.plant.bindings import PH_SPECIES
+from minifactory.plant.model import Device, DeviceKind, Plant, Skid, Species
 from minifactory.plant.parameters import ParameterSet
-from minifactory.plant.requirements import OF_PROTEIN, missing_parameters, paths
-from minifactory.twin.binding import BindingModel, Langmuir, Linear, NoBinding, StericMassAction
+from minifactory.plant.requirements import missing_parameters
+from minifactory.twin.columns import packed_bed
 from minifactory.twin.electrolyte import Electrolyte, electrolyte
-from minifactory.twin.engine import Bed, BedModel, Inlet, Link, Network, StirredTank, Tube
+from minifactory.twin.engine import Inlet, Link, Network, StirredTank, Tube
 from minifactory.twin.engine.specification import NetworkUnit
 from minifactory.twin.pumps import Segment
 from minifactory.twin.routing import CELLS, WASH, Routing, routing
@@ -92,7 +93,8 @@ class Flowsheet:
     def _filling(self, material: str | None) -> NDArray[np.float64]:
         """Concentrations (n_species,) in mol/m3 of `material`; none: pure water."""
         content = self.plant.materials[material].composition if material else {}
-        return np.array([max(content.get(item.name, 0.0), 0.0) for item in self.species])
+        amounts = np.array([max(content.get(item.name, 0.0), 0.0) for item in self.species])
+        return _with_ph(amounts, content, self.species)
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def flowsheet(
     for name in routes.units:
         device = skid.devices[name]
         if device.kind is DeviceKind.COLUMN:
-            units.append(_bed(plant.columns[name], species, values, elements))
+            units.append(packed_bed(plant.columns[name], species, values, elements))
         else:
             units.append(_vessel_unit(skid_name, device, values, largest))
     pairs = dict.fromkeys(
@@ -230,17 +232,28 @@ def _pump_pair(pumps: tuple[str, ...]) -> tuple[str, str]:
 
 def _composition(
     plant: Plant, parameters: ParameterSet, vessel: str, species: tuple[Species, ...]
-) -> list[float]:
-    """Concentrations (mol/m3) of what `vessel` holds, with the material's true strength."""
+) -> NDArray[np.float64]:
+    """Concentrations (n_species,) in mol/m3 of what `vessel` holds, with the material's true strength."""
     name = plant.vessels[vessel].material
     if name is None:
-        return [0.0] * len(species)
+        return _with_ph(np.zeros(len(species)), {}, species)
     content = plant.materials[name].composition
     strength = parameters.get_or(f"{name}.strength", 1.0)
-    return [
+    amounts = [
         content.get(item.name, 0.0) * parameters.get_or(f"{name}.{item.name}.strength", strength)
         for item in species
     ]
+    return _with_ph(np.array(amounts), content, species)
+
+
+def _with_ph(
+    amounts: NDArray[np.float64], content: Mapping[str, float], species: tuple[Species, ...]
+) -> NDArray[np.float64]:
+    """`amounts` (n_species,) with the pH where it is carried: stated, or from the charge balance."""
+    for place, item in enumerate(species):
+        if item.name == PH_SPECIES:
+            amounts[place] = content.get(PH_SPECIES, 0.0) or float(electrolyte(species).ph(amounts[None])[0])
+    return amounts
 
 
 def _vessel_unit(skid: str, device: Device, parameters: ParameterSet, largest: float) -> NetworkUnit:
@@ -251,73 +264,3 @@ def _vessel_unit(skid: str, device: Device, parameters: ParameterSet, largest: f
         share = volume / (SMALL_TUBE * largest) if largest > 0.0 else 1.0
         return Tube(device.name, volume, stages=max(2, min(TUBE_STAGES, math.ceil(TUBE_STAGES * share))))
     return StirredTank(device.name, volume)
-
-
-def _bed(column: Column, species: tuple[Species, ...], parameters: ParameterSet, elements: int) -> Bed:
-    need = _Parameters(column, species, parameters)
-    model = BedModel["LRM" if column.bed_model == "EDM" else column.bed_model]
-    pores, resolved = model is not BedModel.LRM, model is BedModel.GRM
-    return Bed(
-        name=column.name,
-        length=column.bed_height,
-        area=column.area,
-        interstitial_porosity=need.column("interstitial_porosity" if pores else "total_porosity"),
-        model=model,
-        particle_porosity=need.column("particle_porosity") if pores else 0.0,
-        particle_radius=0.5 * column.particle_diameter,
-        film_coefficient=need.of_all("film_coefficient") if pores else 0.0,
-        pore_diffusion=need.of_all("pore_diffusivity") if resolved else 0.0,
-        surface_diffusion=need.of_all("surface_diffusivity") if resolved else 0.0,
-        axial_dispersion=need.of_all("axial_dispersion"),
-        dispersivity=need.of_all("dispersivity"),
-        accessibility=need.of_all("pore_accessibility", 1.0),
-        binding=_binding(column, need),
-        elements=elements,
-    )
-
-
-def _binding(column: Column, need: _Parameters) -> BindingModel:
-    """The binding model of a column; a species whose constant is 0, and an ion without one, does not bind."""
-    kind = column.binding_model.lower()
-    if kind not in OF_PROTEIN:
-        return NoBinding()
-    constants = need.of_all(OF_PROTEIN[kind][0])
-    bound = {name: value for name, value in constants.items() if value > 0.0}
-    rates = need.of_all("k_kin")
-    times = {name: 1.0 / rates[name] if rates[name] > 0.0 else 0.0 for name in bound}
-    k_kin = times if any(times.values()) else None
-    if not bound:
-        return NoBinding()
-    if kind == "linear":
-        return Linear(bound, k_kin=k_kin)
-    if kind == "langmuir":
-        return Langmuir(bound, need.of("q_max", bound), k_kin=k_kin)
-    return StericMassAction(
-        counter_ion=column.counter_ion or "",
-        capacity=need.column("ionic_capacity"),
-        k_eq=bound,
-        charge=need.of("nu", bound),
-        shielding=need.of("sigma", bound),
-        k_kin=k_kin,
-    )
-
-
-class _Parameters:
-    """Looks parameters of one column up, the particular before the general; all needed ones are there."""
-
-    def __init__(self, column: Column, species: tuple[Species, ...], parameters: ParameterSet) -> None:
-        self._column = column.name
-        self._species = {item.name: item for item in species}
-        self._parameters = parameters
-
-    def column(self, name: str) -> float:
-        return self._parameters[f"{self._column}.{name}"]
-
-    def of(self, name: str, species: Iterable[str], default: float = 0.0) -> dict[str, float]:
-        return {
-            each: self._parameters.first(paths(self._column, self._species[each], name), default)
-            for each in species
-        }
-
-    def of_all(self, name: str, default: float = 0.0) -> dict[str, float]:
-        return self.of(name, self._species, default)
