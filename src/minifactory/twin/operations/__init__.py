@@ -1,0 +1,1 @@
+"""Unit operations beside columns, each with equation, source and validity; see docs/plant-models.md."""
