@@ -241,3 +241,31 @@ def test_the_end_of_a_gradient_is_planned(plant: Plant) -> None:
     assert phases[1].planned_volume == pytest.approx(5 * cv / 6)
     assert phases[2].planned_volume == pytest.approx(6 * cv)
     assert phases[3].planned_volume is None
+
+
+def two_procedures(plant: Plant, **second: object) -> BoundRecipe:
+    """A step at 100 %B through the column, then one past it."""
+    builder = RecipeBuilder("two", plant)
+    start = settings(inlet_a="A11", inlet_b="B1")
+    first = builder.unit_procedure("first", "akta1", "C1", start=start).operation("run")
+    first.phase("high", flow="3 mL/min", percent_b="100 %B", outlet="pool", until="1 CV")
+    other = builder.unit_procedure("second", "akta1", start=settings(inlet_a="A12"), **second)  # type: ignore[arg-type]
+    other.operation("run").phase("flush", flow="2 mL/min", until="5 mL")
+    return bind(builder.build(), plant)
+
+
+def test_a_second_unit_procedure_begins_as_declared_not_as_the_first_ended(plant: Plant) -> None:
+    flush = phase(two_procedures(plant), "flush").start
+    assert flush.setpoints["Gradient.PercentB.SP"] == 0.0
+    assert flush.setpoints["System.Flow.SP"] == pytest.approx(2 * ML / 60.0)
+    assert flush.outlet == "waste"
+    stand = positions(plant, flush.setpoints)
+    assert stand["BufferValveA1"] == "A12"
+    assert stand["ColumnPosition"] == "Position1"
+    assert stand["OutletValve"] == "WasteF1"
+    assert list(flush.setpoints)[-1] == "System.Flow.SP"
+
+
+def test_a_skid_has_one_safe_state(plant: Plant) -> None:
+    with pytest.raises(InputError, match="second declares another safe state than first"):
+        two_procedures(plant, safe=settings(outlet="pool"))

@@ -220,3 +220,13 @@ def test_a_column_that_is_treated_while_liquid_flows_past_it(plant: Plant) -> No
     found = errors(check(one(plant, kind="load", flow="3 mL/min", column="bypass", until="2 CV"), plant))
     assert any('a phase of kind "load" in which C1 is not in line' in text for text in found)
     assert not errors(check(one(plant, flow="3 mL/min", column="bypass", until="20 mL"), plant))
+
+
+def test_a_unit_procedure_without_a_column_may_clean_the_lines_after_one_with(plant: Plant) -> None:
+    builder = RecipeBuilder("test", plant)
+    start = settings(inlet_a="A11", inlet_b="B1")
+    first = builder.unit_procedure("cex", "akta1", "C1", start=start).operation("run")
+    first.phase("one", kind="wash", flow="3 mL/min", until="1 CV")
+    second = builder.unit_procedure("lines", "akta1", start=start).operation("run")
+    second.phase("flush", kind="clean", flow="3 mL/min", until="20 mL")
+    assert not errors(check(builder.build(), plant))

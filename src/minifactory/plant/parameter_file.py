@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from minifactory.errors import InputError, did_you_mean
+from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.bindings import find_binding
 from minifactory.plant.document import UNSTATED, Reader, bounds
 from minifactory.plant.model import Column, DeviceKind, Material, Skid, Species
@@ -227,13 +227,18 @@ def _per_solid(
         return parameter
     column = path.partition(".")[0]
     needed = [f"{column}.particle_porosity"]
+    total = f"{column}.total_porosity"
     if basis == "column":
         needed.append(f"{column}.interstitial_porosity")
+        if total in found and not any(each in found for each in needed):
+            needed = [total]  # a bed model without pores
     missing = [each for each in needed if each not in found]
     if missing and column in columns:
-        top.fail(
-            f"{path} is per {basis} volume, but {' and '.join(missing)} is not stated", remedy="State it."
-        )
+        remedy = f"State {'it' if len(missing) == 1 else 'both'}"
+        remedy += f", or {total}." if basis == "column" and len(missing) == 2 else "."
+        stated = "is not stated" if len(missing) == 1 else "are not stated"
+        found_text = f"is per {basis} volume, but {' and '.join(missing)} {stated}"
+        top.report.add(Finding(parameter.where, found_text, remedy=remedy))
         return parameter
     scale = 1.0
     for each in needed:

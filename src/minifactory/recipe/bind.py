@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from minifactory.errors import Finding, InputError, did_you_mean
@@ -21,7 +21,7 @@ from minifactory.recipe.bound import (
 )
 from minifactory.recipe.branches import conflicts, joined
 from minifactory.recipe.inputs import bound_inputs, questions
-from minifactory.recipe.model import Interlock, Phase, Recipe, UnitProcedure
+from minifactory.recipe.model import Interlock, Phase, Recipe, Settings, UnitProcedure
 from minifactory.recipe.names import aliases
 from minifactory.recipe.planning import Ramp, planned_time
 from minifactory.recipe.reading import DONE, WASH_BEGINS
@@ -77,11 +77,13 @@ def try_bind(recipe: Recipe, plant: Plant, skid: str | None = None) -> tuple[Bou
     phases: list[BoundPhase] = []
     branches: list[BoundBranch] = []
     asked = questions(recipe, [step for item in procedures for step in steps(item)], findings)
-    for item in procedures:
-        binding.enter(item.column)
-        if item is not procedures[0]:
-            binding.apply(item.start, item.where)
+    _procedure(procedures[0], binding, names, asked, phases, branches)
+    for item in procedures[1:]:
+        binding = Binding(plant, plant.skids[name], table, findings)
+        opening, first = _initial(binding, item), len(phases)
         _procedure(item, binding, names, asked, phases, branches)
+        phases[first] = replace(phases[first], start=_after(opening, phases[first].start))
+        findings += _one_safe_state(procedures[0], item)
     interlocks = tuple(_interlock(item, names) for item in recipe.interlocks if _known(item, table, names))
     bound = BoundRecipe(
         recipe=recipe.name,
@@ -147,6 +149,26 @@ def _initial(binding: Binding, item: UnitProcedure) -> BoundAction:
     return BoundAction({**known, "System.Flow.SP": flow}, action.instructions, binding.outlet, 0.0)
 
 
+def _after(opening: BoundAction, action: BoundAction) -> BoundAction:
+    """What an `opening` and the `action` that follows it at once come to; flow last."""
+    setpoints = {**opening.setpoints, **action.setpoints}
+    flow = setpoints.pop("System.Flow.SP", 0.0)
+    return replace(
+        action,
+        setpoints={**setpoints, "System.Flow.SP": flow},
+        instructions=(*opening.instructions, *action.instructions),
+        outlet=opening.outlet if action.outlet is None else action.outlet,
+        fraction_volume=0.0 if action.fraction_volume is None else action.fraction_volume,
+    )
+
+
+def _one_safe_state(first: UnitProcedure, later: UnitProcedure) -> Iterator[Finding]:
+    """A finding when a later unit procedure of the skid declares a safe state of its own."""
+    if later.safe not in (Settings(), first.safe):
+        found = f"{later.name} declares another safe state than {first.name}, on the same skid"
+        yield Finding(later.where, found, "one for the whole run", f"State it in {first.name} only.")
+
+
 def _safe(binding: Binding, item: UnitProcedure) -> BoundAction:
     """Pumps off, outlet to waste, the column stays; and what the unit procedure declares beyond that."""
     binding.column = item.column
@@ -196,6 +218,7 @@ def _phase(step: Step, binding: Binding, names: dict[str, str]) -> BoundPhase:
         timeout=phase.timeout.value if phase.timeout else math.inf,
         on_timeout=phase.on_timeout,
         column_volume=volume,
+        column=binding.column,
         planned_time=None if time is None else time + wash,
         planned_volume=volume_planned,
         note=phase.note,

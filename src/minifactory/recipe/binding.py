@@ -279,8 +279,7 @@ class Binding:
             found = f'no way from the pumps {through} to vessel "{self.outlet}"' + (
                 f" with {stand}" if stand else ""
             )
-            near = ", ".join(receiving_vessels(self.skid))
-            self.findings.append(Finding(where, found, f"one of {near}", "Connect it in factory.yaml."))
+            self.findings.append(self._no_way(where, found, self.outlet, settings.positions))
             return {}
         needed = {valve: position for valve, position in best.positions.items() if valve in self.positions}
         stated = needed if settings.column is not None else self.outlet_positions(self.outlet)
@@ -291,6 +290,20 @@ class Binding:
         }
         self.positions.update(moved)
         return moved
+
+    def _no_way(self, where: str, found: str, vessel: str, stated: Mapping[str, str]) -> Finding:
+        """Why nothing leads from the pumps to `vessel`: it is not connected, or a valve stands in the way."""
+        near = receiving_vessels(self.skid)
+        if vessel not in near:
+            return Finding(where, found, f"one of {', '.join(near)}", "Connect it in factory.yaml.")
+        open_way = self._best(self._outlet_ways(vessel, {}, self.in_line))
+        if open_way is None or not stated:
+            return Finding(where, found, remedy="Connect it in factory.yaml.")
+        needed = [f"{valve} {open_way.positions[valve]}" for valve in stated if valve in open_way.positions]
+        remedy = "State other positions, or none: the valves follow `column` and `outlet`."
+        if self.in_line:
+            remedy += " A column is run from its top to its bottom."
+        return Finding(where, found, " and ".join(needed), remedy)
 
     def _outlet_ways(self, vessel: str, fixed: Mapping[str, str], column: str | None) -> list[Way]:
         pump = self.pump("A")

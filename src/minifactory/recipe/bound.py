@@ -87,6 +87,8 @@ class BoundPhase:
         s of running time after which `on_timeout` acts; infinite if there is none.
     column_volume : float
         m3; 1 CV of this phase (0 when no column belongs to it).
+    column : str or None
+        That column: the one of the unit procedure.
     planned_time : float or None
         s, when the end follows from flow and volume alone.
     planned_volume : float or None
@@ -109,6 +111,7 @@ class BoundPhase:
     timeout: float = float("inf")
     on_timeout: OnTimeout = OnTimeout.HOLD
     column_volume: float = 0.0
+    column: str | None = None
     planned_time: float | None = None
     planned_volume: float | None = None
     note: str = ""
