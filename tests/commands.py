@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+
+def at_a_shell() -> None:
+    """Heed Ctrl-C, as a typed command does; what runs in the background ignores it and passes that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 
 COMMAND = [sys.executable, "-m", "minifactory.cli.main"]
 PATIENCE = 900.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,3 +106,19 @@ def test_a_uv_cell_may_stand_for_its_wavelengths(changed: Callable[[str, str, st
     assert "akta1.UV.gain" in parameters
     assert "akta1.UV1.gain" not in parameters, "a default would hide what is stated for the cell"
     assert parameters["akta1.UV1.offset"] == 0.0
+
+
+def test_a_capacity_per_column_needs_the_porosities_of_the_bed_model(
+    changed: Callable[[str, str, str], Path],
+) -> None:
+    folder = changed("parameters.yaml", "particle_porosity: {value: 0.85", "total_porosity: {value: 0.85")
+    with pytest.raises(InputError) as caught:
+        load_plant(folder)
+    said = [str(finding) for finding in caught.value.findings if "per column volume" in str(finding)]
+    assert len(said) == 1
+    assert said[0].endswith("is per column volume, but C1.particle_porosity is not stated. State it.")
+    assert re.match(r"parameters\.yaml:\d+ C1\.ionic_capacity:", said[0])
+    text = (folder / "parameters.yaml").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines(keepends=True) if "interstitial_porosity" not in line]
+    (folder / "parameters.yaml").write_text("".join(lines), encoding="utf-8")
+    assert load_plant(folder).parameters["C1.ionic_capacity"] == pytest.approx(215.0 / (1.0 - 0.85))

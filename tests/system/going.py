@@ -15,7 +15,7 @@ from pathlib import Path
 
 from minifactory.historian import Store, load_run
 from minifactory.records.run import Run
-from tests.commands import COMMAND, environment
+from tests.commands import COMMAND, at_a_shell, environment
 
 PATIENCE = 600.0
 """s after which a test gives up waiting; only a test that fails waits as long."""
@@ -112,6 +112,7 @@ def going(folder: Path, case: Path, *words: str, person: bool = False) -> Iterat
         stdout=subprocess.PIPE,
         stderr=speaking,
         start_new_session=True,
+        preexec_fn=at_a_shell,
     )
     assert speaking is not None
     os.close(speaking)

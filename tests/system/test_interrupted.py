@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from minifactory.records.run import Run
-from tests.commands import COMMAND, environment
+from tests.commands import COMMAND, at_a_shell, environment
 from tests.system.going import PATIENCE, UNDER_WAY, Going, going
 
 pytestmark = pytest.mark.slow
@@ -122,6 +122,7 @@ def test_the_stand_alone_skid_ends_quietly_on_ctrl_c(tmp_path: Path, short: Path
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=at_a_shell,
     ) as process:
         assert process.stdout is not None
         assert b"opc.tcp://127.0.0.1:" in process.stdout.readline()
