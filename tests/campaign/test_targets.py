@@ -25,6 +25,7 @@ targets:
   max_pressure: "<= 0.3 MPa"
   pool_volume: [">= 10 mL", "<= 30 mL"]
   buffer.A: "<= 2 L"
+  share.aggregate: "<= 2 %"
 adjust:
   main.load.volume: {from: 2 CV, to: 5 CV}
 """
@@ -38,11 +39,11 @@ def read(tmp_path: Path, text: str, **known: list[str]) -> Targets:
 
 def performance(**values: float) -> Performance:
     figures = {"yield": 0.9, "purity": 0.96, "max_pressure": 2e5, "pool_volume": 2e-5, **values}
-    return Performance("product", "Pool", figures, {"A": 1.5e-3})
+    return Performance("product", "Pool", figures, {"A": 1.5e-3}, shares={"aggregate": 0.015})
 
 
 def test_a_good_file(tmp_path: Path) -> None:
-    found = read(tmp_path, GOOD, vessels=["A", "Pool"], species=["product"])
+    found = read(tmp_path, GOOD, vessels=["A", "Pool"], species=["product", "aggregate"])
     assert (found.product, found.pool) == ("product", "Pool")
     assert [(t.figure, t.at_least, t.limit) for t in found.targets] == [
         ("yield", True, pytest.approx(0.85)),
@@ -51,8 +52,9 @@ def test_a_good_file(tmp_path: Path) -> None:
         ("pool_volume", True, pytest.approx(1e-5)),
         ("pool_volume", False, pytest.approx(3e-5)),
         ("buffer.A", False, pytest.approx(2e-3)),
+        ("share.aggregate", False, pytest.approx(0.02)),
     ]
-    assert [t.confidence for t in found.targets] == pytest.approx([0.8, 0.9, 0.8, 0.8, 0.8, 0.8])
+    assert [t.confidence for t in found.targets] == pytest.approx([0.8, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8])
     assert found.targets[1].source == "a good reason"
     assert found.targets[0].where.startswith("targets.yaml:6")
     (adjustable,) = found.adjustables
@@ -144,3 +146,13 @@ def test_probability_comes_from_the_samples_and_counts(tmp_path: Path) -> None:
     assert str(judgement).endswith("(met with a probability of 60%, required 80%)")
     relaxed = replace(judgement.target, confidence=0.6)
     assert Judgement(relaxed, 0.86, 0.6).met
+
+
+def test_a_quality_attribute_is_limited_by_the_product(tmp_path: Path) -> None:
+    found = read(tmp_path, 'targets:\n  share.aggregate: "<= 2 %"\n')
+    (target,) = found.targets
+    assert target.title == "aggregate per product"
+    assert target.value(performance()) == 0.015
+    assert target.met(target.value(performance()))
+    with pytest.raises(InputError, match="not a known species"):
+        read(tmp_path, 'targets:\n  share.agregate: "<= 2 %"\n', species=["product", "aggregate"])

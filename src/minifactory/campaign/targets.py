@@ -9,6 +9,7 @@ targets:
   max_pressure: "<= 0.3 MPa"
   pool_volume: [">= 60 mL", "<= 150 mL"]
   buffer.A: "<= 2 L"              # drawn from vessel A; plain "buffer" is all but the feed
+  share.aggregate: "<= 2 %"       # a quality attribute: mass of a species in the pool per mass of product
 adjust:                           # what the gate may propose to change, and how far
   main.elution.load.volume: {from: 2 CV, to: 5 CV}
 """
@@ -32,6 +33,7 @@ from minifactory.units import FRACTION, KINDS, VOLUME, Kind, parse, show
 _LIMIT = re.compile(r"\s*(>=|<=|≥|≤)\s*(.+?)\s*", re.DOTALL)
 _AT_LEAST = (">=", "≥")
 _VESSEL = "buffer."
+_SHARE = "share."
 DEFAULT_CONFIDENCE = 0.5
 
 
@@ -42,7 +44,7 @@ class Target:
     Parameters
     ----------
     figure : str
-        Name in :data:`minifactory.records.performance.FIGURES`, or ``buffer.VESSEL``.
+        Name in :data:`minifactory.records.performance.FIGURES`, ``buffer.VESSEL`` or ``share.SPECIES``.
     at_least : bool
         True for a lower limit.
     limit : float
@@ -68,6 +70,8 @@ class Target:
         """What people call the figure."""
         if self.figure.startswith(_VESSEL):
             return f"Used of {self.figure.removeprefix(_VESSEL)}"
+        if self.figure.startswith(_SHARE):
+            return f"{self.figure.removeprefix(_SHARE)} per product"
         return FIGURES[self.figure].title
 
     @property
@@ -87,6 +91,8 @@ class Target:
         """The figure (SI) that this target is about; nan when it is not known."""
         if self.figure.startswith(_VESSEL):
             return performance.consumed.get(self.figure.removeprefix(_VESSEL), math.nan)
+        if self.figure.startswith(_SHARE):
+            return performance.shares.get(self.figure.removeprefix(_SHARE), math.nan)
         return performance[self.figure]
 
 
@@ -214,12 +220,13 @@ def read_targets(
 ) -> Targets:
     """The targets in the document `top`; faults become findings of its report."""
     known_vessels = None if vessels is None else frozenset(vessels)
-    product, pool = _name(top, "product", species), _name(top, "pool", known_vessels)
+    known_species = None if species is None else frozenset(species)
+    product, pool = _name(top, "product", known_species), _name(top, "pool", known_vessels)
     confidence = top.value("confidence", FRACTION, DEFAULT_CONFIDENCE, 0.0, 1.0)
     found: list[Target] = []
     inside = top.section("targets", required=True)
     for figure in inside.keys:
-        kind = _kind_of(inside, figure, known_vessels)
+        kind = _kind_of(inside, figure, known_vessels, known_species)
         if kind is None:
             inside.text(figure, "")
         else:
@@ -240,7 +247,9 @@ def _name(top: Reader, key: str, known: Iterable[str] | None) -> str | None:
     return top.reference(key, frozenset(known), {"pool": "vessel", "product": "species"}[key])
 
 
-def _kind_of(inside: Reader, figure: str, vessels: frozenset[str] | None) -> Kind | None:
+def _kind_of(
+    inside: Reader, figure: str, vessels: frozenset[str] | None, species: frozenset[str] | None
+) -> Kind | None:
     """The kind of `figure`; None, with a finding, when there is no such figure."""
     if figure.startswith(_VESSEL):
         vessel = figure.removeprefix(_VESSEL)
@@ -248,6 +257,12 @@ def _kind_of(inside: Reader, figure: str, vessels: frozenset[str] | None) -> Kin
             inside.fail(f'"{vessel}" is not a known vessel', remedy=did_you_mean(vessel, vessels), key=figure)
             return None
         return VOLUME
+    if figure.startswith(_SHARE):
+        name = figure.removeprefix(_SHARE)
+        if species is not None and name not in species:
+            inside.fail(f'"{name}" is not a known species', remedy=did_you_mean(name, species), key=figure)
+            return None
+        return FRACTION
     if figure not in FIGURES:
         inside.fail(f'unknown target "{figure}"', remedy=did_you_mean(figure, FIGURES), key=figure)
         return None

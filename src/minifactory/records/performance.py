@@ -95,6 +95,8 @@ class Performance:
         Where the product's mass comes from.
     notes : tuple of str
         What a reader must know of them (saturated detector, run cut short).
+    shares : Mapping of str to float
+        Mass of each species in an analysed pool per mass of product: its quality attributes.
     """
 
     product: str
@@ -103,6 +105,7 @@ class Performance:
     consumed: Mapping[str, float] = field(default_factory=dict)
     basis: Basis = Basis.UNKNOWN
     notes: tuple[str, ...] = ()
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         try:
@@ -193,11 +196,18 @@ def evaluate(
         notes.append("The load was not analysed: it is taken from the stated composition of the feed.")
     loaded = amount * species[product].molar_mass
     mass, purity, basis = math.nan, math.nan, Basis.UNKNOWN
+    shares: dict[str, float] = {}
     if content.analysed:
         masses = protein_masses(content.amounts, species)
         mass, basis = masses.get(product, 0.0), Basis.ANALYSIS
         total = math.fsum(masses.values())
         purity = mass / total if total > 0 else math.nan
+        if mass > 0.0:
+            shares = {
+                name: content.amounts[name] * species[name].molar_mass / mass
+                for name in content.amounts
+                if name in species and name != product
+            }
     elif not content.parts:
         mass, basis = 0.0, Basis.NOTHING
     elif assay is not None:
@@ -222,7 +232,7 @@ def evaluate(
         "buffer": buffers if run.consumed else math.nan,
         "buffer_per_mass": _ratio(buffers, mass) if run.consumed else math.nan,
     }
-    return Performance(product, vessel, values, dict(run.consumed), basis, tuple(notes))
+    return Performance(product, vessel, values, dict(run.consumed), basis, tuple(notes), shares)
 
 
 def _ratio(above: float, below: float) -> float:
