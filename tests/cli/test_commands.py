@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from rich.table import Table
 
+from minifactory.cli.output import print_table
 from minifactory.opcua.certificates import own_identity, thumbprint
 from tests.cli.conftest import Speaks
 
@@ -130,3 +132,23 @@ WRITTEN = {
     "cex.elution.elute.watch.pool_end.when.2": "UV < {} and",
 }
 """How the recipe writes what may be adjusted."""
+
+
+def test_tables_cut_nothing_off_on_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("run", "state")
+    name = f"{'a-long-name-' * 20}20261125-023801-eae2"
+    table.add_row(name, "Complete")
+    print_table(table)
+    assert name in capsys.readouterr().out
+
+
+def test_help_is_given_for_the_short_option_too(says: Speaks) -> None:
+    assert says("-h").code == says("run", "-h").code == 0
+
+
+def test_a_file_in_place_of_a_case_is_called_a_file(tmp_path: Path, says: Speaks) -> None:
+    file = tmp_path / "factory.yaml"
+    file.write_text("name: x", encoding="utf-8")
+    said = says("check", file)
+    assert said.code == 2
+    assert "a file; expected the folder of a case" in said.errors

@@ -86,11 +86,12 @@ def open_case(folder: Path) -> Case:
     if not folder.is_dir():
         nearby = sorted(item.name for item in folder.parent.glob("*") if (item / "factory.yaml").is_file())
         hint = did_you_mean(folder.name, nearby) if nearby else "No case lies beside it either."
-        raise InputError(Finding(str(folder), "there is no such folder", "the folder of a case", hint))
+        what = "a file" if folder.exists() else "there is no such folder"
+        raise InputError(Finding(str(folder), what, "the folder of a case", hint))
     if missing:
         raise InputError(
             [
-                Finding(str(folder / name), "the file is missing", "a case has all of " + ", ".join(FILES))
+                Finding(str(folder / name), "the file is missing", "all of " + ", ".join(FILES))
                 for name in missing
             ]
         )

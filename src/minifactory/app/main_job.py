@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from minifactory.app.case import Case
+from minifactory.app.completeness import refuse_incomplete
 from minifactory.app.execute import Question, Watcher, file_analysis, run_recipe
 from minifactory.app.forecast import CaseForecast
 from minifactory.app.home import DATABASE
@@ -188,6 +189,7 @@ def run_case(
             if found is not None:
                 file_analysis(case, writer, load_run(store, identifier, ()), found, link)
     tell(f"The run ended in state {status.state.value}: {status.reason.rstrip('.')}.")
+    refuse_incomplete(writer, str(folder / DATABASE))
     return conclude(case, identifier, prediction, passed, folder, (started, ended))
 
 

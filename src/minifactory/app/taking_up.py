@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from minifactory.app.case import Case
+from minifactory.app.completeness import refuse_incomplete
 from minifactory.app.execute import Question, Watcher, take_up_run
 from minifactory.app.home import DATABASE
 from minifactory.app.links import open_link
@@ -71,4 +72,5 @@ def resume_run(
     finally:
         journal.close()
     tell(f"The run ended in state {status.state.value}: {status.reason.rstrip('.')}.")
+    refuse_incomplete(writer, str(folder / DATABASE))
     return status, ended

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from minifactory.app.home import pki_folder
-from minifactory.cli.output import print_json, stdout
+from minifactory.cli.output import print_json, print_table
 from minifactory.errors import Finding, InputError
 from minifactory.opcua.certificates import find_certificate, reject, trust, trust_list
 
@@ -24,7 +24,7 @@ def show_trust(folder: Path, as_json: bool) -> None:
     for entry in entries:
         trusted = "yes" if entry.trusted else "NO"
         table.add_row(entry.thumbprint[:16], entry.application_uri, f"{entry.expires:%Y-%m-%d}", trusted)
-    stdout.print(table)
+    print_table(table)
 
 
 def change_trust(

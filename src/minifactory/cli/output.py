@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.table import Table
 
 from minifactory.errors import EnvironmentFault, Finding, InputError, MiniFactoryError
 
@@ -26,6 +27,11 @@ stdout = Console(highlight=False, soft_wrap=True)
 def wide(width: int) -> Console:
     """A console for stdout with lines of at least `width` characters, whatever the terminal's width."""
     return Console(highlight=False, width=max(width, stdout.width))
+
+
+def print_table(table: Table) -> None:
+    """Print `table` on stdout with nothing cut off: names in it are for use in other commands."""
+    wide(stdout.measure(table, options=stdout.options.update(width=100_000)).maximum).print(table)
 
 
 PICTURES = (".png", ".svg", ".pdf")

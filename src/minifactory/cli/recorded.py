@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from minifactory.app.home import DATABASE, runs_folder
-from minifactory.cli.output import Exit, print_json, stdout
+from minifactory.cli.output import Exit, print_json, print_table, stdout
 from minifactory.errors import Finding, InputError
 from minifactory.historian import Store, load_run
 from minifactory.records.export import write_csv_wide, write_parquet
@@ -34,7 +34,7 @@ def list_runs(runs: Path | None, as_json: bool) -> None:
     table = Table("run", "opened", "skid", "recipe", "state", box=None)
     for item in found:
         table.add_row(item.identifier, item.opened, item.skid, item.recipe, item.state or "not ended")
-    stdout.print(table)
+    print_table(table)
 
 
 def show_run(identifier: str, runs: Path | None, as_json: bool) -> None:
@@ -62,7 +62,7 @@ def show_run(identifier: str, runs: Path | None, as_json: bool) -> None:
         cv = f"{phase.column_volumes:.2f}" if phase.column_volume else ""
         start, end = f"{phase.start / 60:.1f}", f"{phase.end / 60:.1f}"
         table.add_row(phase.path, start, end, show(phase.volume, VOLUME), cv, phase.reason)
-    stdout.print(table)
+    print_table(table)
     for event in run.events:
         if event.category in ("alarm", "transition", "watch", "operator"):
             stdout.print(f"{event.time / 60:8.1f} min  {event.category:<11} {event.text}", markup=False)

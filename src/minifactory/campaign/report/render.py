@@ -79,7 +79,7 @@ def write(record: BatchRecord, path: Path) -> Path:
                 str(path),
                 f"the batch record cannot be written ({fault.strerror})",
                 "a folder that may be written, with free space",
-                "Make room and run the report again: the run itself is in the historian.",
+                "Make room. The run itself is in the historian: see minifactory runs show and export.",
             )
         ) from fault
     return path
