@@ -8,7 +8,14 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minifactory.twin.binding import BindingModel, Langmuir, StericMassAction
+from minifactory.twin.binding import (
+    BindingModel,
+    Freundlich,
+    HydrophobicInteraction,
+    Langmuir,
+    ModulatedLangmuir,
+    StericMassAction,
+)
 from minifactory.twin.engine import (
     Bed,
     BedModel,
@@ -78,7 +85,23 @@ def _bindings() -> st.SearchStrategy[BindingModel]:
         ),
         st.floats(1e-3, 0.1), st.floats(1e-3, 0.1), st.floats(2.0, 6.0), st.floats(2.0, 6.0),
     )  # fmt: skip
-    return langmuir | sma
+    freundlich = st.builds(
+        lambda a, b, n: Freundlich({"a": a, "b": b}, {"a": n, "b": 1.2}),
+        st.floats(0.5, 5.0), st.floats(0.5, 5.0), st.floats(1.0, 2.5),
+    )  # fmt: skip
+    modulated = st.builds(
+        lambda a, b, power: ModulatedLangmuir(
+            {"a": a, "b": b}, {"a": 20.0, "b": 30.0}, {"salt": 100.0}, None, {("a", "salt"): power}
+        ),
+        number, number, st.floats(0.0, 3.0),
+    )  # fmt: skip
+    hic = st.builds(
+        lambda k, n: HydrophobicInteraction(
+            "salt", (0.05, 2e-3), {"a": k, "b": 2.0}, {"a": n, "b": 1.5}, {"a": 12.0, "b": 15.0}
+        ),
+        st.floats(0.5, 8.0), st.floats(1.0, 3.0),
+    )  # fmt: skip
+    return langmuir | sma | freundlich | modulated | hic
 
 
 @st.composite
@@ -143,6 +166,23 @@ def test_splitting_a_section_changes_nothing(draw: Draw) -> None:
     whole = _run(draw.network(), draw.sections(), START)
     parts = _run(draw.network(), draw.sections(parts=3), START)
     _near(whole, parts, draw)
+
+
+@FAST
+@given(draws(), st.floats(1e-2, 1e2))
+def test_other_units_of_concentration_change_nothing(draw: Draw, unit: float) -> None:
+    """A Langmuir isotherm in another unit: concentrations and capacities times it, K divided by it."""
+    k, q_max = {"a": 0.5, "b": 0.1}, {"a": 20.0, "b": 35.0}
+    outlets = []
+    for factor in (1.0, unit):
+        scaled = Langmuir(
+            {name: value / factor for name, value in k.items()},
+            {name: value * factor for name, value in q_max.items()},
+        )
+        feeds = tuple(tuple(factor * value for value in feed) for feed in draw.feeds)
+        one = replace(draw, bed=replace(draw.bed, binding=scaled), feeds=feeds)  # type: ignore[arg-type]
+        outlets.append(_run(one.network(), one.sections(), factor * START) / factor)
+    _near(outlets[0], outlets[1], draw)
 
 
 @FAST

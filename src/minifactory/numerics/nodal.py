@@ -193,17 +193,19 @@ def sphere(nodes: int) -> SphereOperators:
 
     inner, _ = roots_jacobi(nodes - 1, 1.0, 0.5)
     x = np.concatenate((0.5 * (np.sort(inner) + 1.0), [1.0]))
-    powers = np.vander(2.0 * x - 1.0, nodes, increasing=True)
     gauss_x, gauss_w = legendre.leggauss(2 * nodes + 4)
     r, w = 0.5 * (gauss_x + 1.0), 0.5 * gauss_w
-    # The basis is polynomial in x = r2: coefficients, values and d/dr at the quadrature points.
-    coefficients = np.linalg.inv(powers)
-    order = np.arange(nodes)
-    values = (2.0 * r[:, None] ** 2 - 1.0) ** order @ coefficients
-    slopes = order[1:] * (2.0 * r[:, None] ** 2 - 1.0) ** order[:-1] * (4.0 * r[:, None])
-    slopes = slopes @ coefficients[1:, :]
+    # The basis is polynomial in x = r2, by Legendre polynomials: coefficients, values and d/dr at the
+    # quadrature points.
+    coefficients = np.linalg.inv(legendre.legvander(2.0 * x - 1.0, nodes - 1))
+    place = 2.0 * r**2 - 1.0
+    values = legendre.legvander(place, nodes - 1) @ coefficients
+    slopes = 4.0 * r[:, None] * legendre.legval(place, legendre.legder(coefficients)).T
     volume = 3.0 * (w * r**2) @ values
     stiff = 3.0 * np.einsum("k,ki,kj->ij", w * r**2, slopes, slopes)
+    # What leaves one node enters the others, to the last digit.
+    np.fill_diagonal(stiff, 0.0)
+    np.fill_diagonal(stiff, -stiff.sum(axis=0))
     return SphereOperators(np.sqrt(x), volume, stiff / volume[:, None])
 
 

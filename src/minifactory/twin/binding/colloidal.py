@@ -55,8 +55,8 @@ def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
         protons = c[int(p[5])]
         if p[6] == 1.0:
             protons = math.exp(2.302585092994046 * (3.0 - min(max(protons, -2.0), 16.0)))
-        elif protons < 1e-12:
-            protons = 1e-24 / (2e-12 - protons)
+        elif protons < 1e-8:  # pH 11
+            protons = 1e-16 / (2e-8 - protons)
     log_protons = math.log(protons)
     distance = math.sqrt(2.0 * p[0] / (1.7320508075688772 * total))
     front = p[2] * (3.0 + kappa * distance) / (4.0 * total)

@@ -155,6 +155,9 @@ class Bed:
     particle_sizes : tuple of ParticleSize
         LRMP, GRM: the size distribution, instead of `particle_radius`; `film_coefficient` is then that of the
         mean particle, whose radius is :attr:`mean_radius`.
+    monotone : bool
+        Upwind finite volumes of first order on the nodes, instead of the spectral scheme: no concentration
+        leaves the range of what enters, fronts spread by about one plate per node.
     transfer_coefficient : float or Mapping
         1/s (TDM): what a volume of solid takes up, divided by the concentration above equilibrium.
     """
@@ -178,6 +181,7 @@ class Bed:
     radial_nodes: int = 4
     particle_sizes: tuple[ParticleSize, ...] = ()
     transfer_coefficient: float | Mapping[str, float] = 0.0
+    monotone: bool = False
 
     @property
     def volume(self) -> float:

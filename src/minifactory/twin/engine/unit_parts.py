@@ -82,6 +82,8 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
     where = f"network unit {unit.name}"
     eps = unit.interstitial_porosity
     operators = nodal.uniform_elements(unit.elements, unit.degree)
+    if unit.monotone:
+        operators = nodal.subcells(operators)
     liquid = eps * unit.volume
     spread = by_component(unit.axial_dispersion, components, where + " axial_dispersion") / unit.length**2
     # dispersivity * u / L2 with u = Q / (area eps)
