@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from minifactory.errors import InputError
 from minifactory.twin.binding import CompiledBinding, find_binding_models
+from minifactory.twin.binding_battery import require
 
 MODEL = """
 from dataclasses import dataclass
@@ -57,3 +60,20 @@ def test_plug_ins_that_do_not_load_are_named(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(InputError, match=r"plug-in mine: isotherm_of_mine:Yours cannot be loaded.*Yours"):
         find_binding_models()
     sys.modules.pop("isotherm_of_mine", None)
+
+
+def test_the_documented_plug_in_passes_the_battery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file shown in docs/engine.md, as it stands there."""
+    page = (Path(__file__).parents[2] / "docs" / "engine.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- plug-in -->\n```python\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    (tmp_path / "law_of_the_page.py").write_text(found[1], encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    quadratic = importlib.import_module("law_of_the_page").Quadratic
+    model = quadratic(
+        {"a": 0.8, "b": 0.3}, {"a": 0.4, "b": 0.1}, {"a": 12.0, "b": 15.0}, {"a": 0.2, "b": 0.1}
+    )
+    checks = require(model, ("salt", "a", "b", "pH"))
+    assert all(check.held for check in checks)
+    assert any(check.seen == "compiled" for check in checks)
+    sys.modules.pop("law_of_the_page")

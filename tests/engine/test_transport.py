@@ -62,6 +62,17 @@ def test_plate_height_is_that_of_a_simulated_bed() -> None:
     assert simulated == pytest.approx(expected, rel=1e-3)
 
 
+def test_coefficients_of_a_van_deemter_curve_give_it_back() -> None:
+    """H of the coefficients at three velocities is A + B / u + C u."""
+    a, b, c, pores = 2e-4, 3e-9, 9.0, 6e-11
+    spread, standing, film = transport.from_van_deemter(a, b, c, 0.37, 0.75, 45e-6, pores, 4.0)
+    for u in (1e-4, 5e-4, 2e-3):
+        height = transport.plate_height(u, standing + spread * u, 0.37, 0.75, 45e-6, film, pores, 4.0)
+        assert height == pytest.approx(transport.van_deemter(u, a, b, c), rel=1e-12)
+    with pytest.raises(InputError, match="more than pore diffusion takes"):
+        transport.from_van_deemter(a, b, 1e-3, 0.37, 0.75, 45e-6, pores, 4.0)
+
+
 @pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])
 def test_senseless_values_are_named(bad: float) -> None:
     with pytest.raises(InputError, match="diffusion"):

@@ -181,6 +181,43 @@ def plate_height(
     )
 
 
+def from_van_deemter(
+    a: float,
+    b: float,
+    c: float,
+    interstitial_porosity: float,
+    particle_porosity: float,
+    particle_radius: float,
+    pore_diffusion: float = math.inf,
+    henry: float = 0.0,
+) -> tuple[float, float, float]:
+    """Dispersivity (m), axial dispersion (m2/s) and film coefficient (m/s) of a measured plate height.
+
+    Parameters
+    ----------
+    a, b, c : float
+        Of H = A + B / u + C u, with u interstitial: m, m2/s, s.
+    interstitial_porosity, particle_porosity, particle_radius, pore_diffusion, henry
+        As :func:`plate_height`, whose terms are matched: A by the dispersivity, B by the dispersion, C by the
+        film, less what pore diffusion takes of it.
+
+    Raises
+    ------
+    InputError
+        When pore diffusion alone takes more than C.
+    """
+    _positive(c=c, particle_radius=particle_radius)
+    phase = (1.0 - interstitial_porosity) / interstitial_porosity
+    k = particle_porosity + (1.0 - particle_porosity) * henry
+    resistance = c * (1.0 + phase * k) ** 2 / (2.0 * phase * k**2)
+    film = resistance - particle_radius**2 / (15.0 * particle_porosity * pore_diffusion)
+    if not film > 0.0:
+        raise InputError(
+            Finding("van Deemter", f"C = {c} s", "more than pore diffusion takes", "Raise pore_diffusion.")
+        )
+    return 0.5 * a, 0.5 * b, particle_radius / (3.0 * film)
+
+
 def kozeny_carman(
     superficial_velocity: float,
     length: float,

@@ -1,6 +1,6 @@
 """The simulation engine: a network of units, integrated through sections or online. See docs/engine.md."""
 
-from minifactory.twin.engine.accuracy import Accurate, integrate_to
+from minifactory.twin.engine.accuracy import ACCURACY, Accurate, integrate_to
 from minifactory.twin.engine.batch import Batch, Cancellation, Variant, simulate_many
 from minifactory.twin.engine.cyclic import Cycle, SteadyCycle, Way, steady_cycle
 from minifactory.twin.engine.levels import LevelEvent, Levels, vessel_levels
@@ -22,6 +22,7 @@ from minifactory.twin.engine.stepper import Stepper
 from minifactory.twin.engine.warm_up import warmup
 
 __all__ = [
+    "ACCURACY",
     "Accurate",
     "Batch",
     "Bed",

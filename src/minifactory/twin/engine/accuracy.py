@@ -15,6 +15,8 @@ from minifactory.twin.engine.solution import Solution, integrate
 from minifactory.twin.engine.specification import Bed, BedModel, NetworkUnit, Tube
 from minifactory.twin.engine.tables import Array
 
+ACCURACY = 1e-3
+"""The error that predictions ask for, relative to each peak."""
 _GROWTH = 1.5
 
 
@@ -63,7 +65,7 @@ def integrate_to(
     Parameters
     ----------
     accuracy : float
-        E.g. 1e-3.
+        Relative to each peak; ``ACCURACY`` (1e-3) as a rule.
     network : Network
         Its meshes are where the refinement starts.
     initial : callable
