@@ -44,6 +44,7 @@ def simulate(folder: Path, plot: Path | None, samples: int, export: Path | None,
                 "phases": [asdict(phase) for phase in prediction.run.phases],
                 "pools": [asdict(pool) for pool in prediction.run.pools],
                 "consumed": dict(prediction.run.consumed),
+                "paths": [asdict(event) for event in prediction.run.events if event.category == "path"],
                 "targets_met": result.passed,
                 "provenance": dict(prediction.run.provenance),
             }
@@ -53,6 +54,9 @@ def simulate(folder: Path, plot: Path | None, samples: int, export: Path | None,
             low, high = prediction.interval(name)
             between = f"   ({shown(low, figure.kind)} to {shown(high, figure.kind)})" if low == low else ""
             stdout.print(f"{figure.title:<22} {shown(prediction.performance[name], figure.kind)}{between}")
+        for event in prediction.run.events:
+            if event.category == "path":
+                stdout.print(f"{event.time / 60.0:8.1f} min  {event.text}", markup=False)
         for judgement in result.missed:
             stderr.print(str(judgement), markup=False)
         if not result.passed:

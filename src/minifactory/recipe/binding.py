@@ -50,6 +50,7 @@ class Binding:
         self.percent_b = 0.0
         self.column: str | None = None
         self.in_line: str | None = None
+        self.stated: dict[str, str] = {}
         self.outlet: str | None = None
         self.fractions = 0.0
 
@@ -58,6 +59,7 @@ class Binding:
     def enter(self, column: str | None) -> None:
         """Begin a unit procedure with its column, which is in line until the recipe says ``bypass``."""
         self.column = self.in_line = column
+        self.stated = {}
         if self.outlet is None:
             self.outlet = self.waste()
         self._lead(Settings(), "initial state")
@@ -245,6 +247,8 @@ class Binding:
         self.positions.update(decided)
         if settings.column is not None:
             self.in_line = None if settings.column == BYPASS else settings.column
+            self.stated = {}
+        self.stated.update(settings.positions)
         if settings.outlet is not None:
             self.outlet = settings.outlet
         if settings.column is not None or settings.outlet is not None:
@@ -273,6 +277,7 @@ class Binding:
             self.findings.append(Finding(where, found, remedy="Connect a waste vessel to the outlet."))
             return {}
         best = self._best(self._outlet_ways(self.outlet, settings.positions, self.in_line))
+        best = self._best(self._stated_ways(self.outlet, best)) or best
         if best is None:
             through = f"through {self.in_line}" if self.in_line else "past the column"
             stand = ", ".join(f"{valve} {position}" for valve, position in settings.positions.items())
@@ -305,13 +310,29 @@ class Binding:
             remedy += " A column is run from its top to its bottom."
         return Finding(where, found, " and ".join(needed), remedy)
 
-    def _outlet_ways(self, vessel: str, fixed: Mapping[str, str], column: str | None) -> list[Way]:
+    def _stated_ways(self, vessel: str, best: Way | None) -> list[Way]:
+        """Ways through other columns than the unit procedure's, where stated positions lead there.
+
+        Several columns in a row, or another of a skid that has several. What a recipe stated holds until it
+        says `column` again.
+        """
+        behind = self.outlet_positions(vessel)
+        kept = {valve: stood for valve, stood in self.stated.items() if valve not in behind}
+        if best is not None and all(best.positions.get(v, stood) == stood for v, stood in kept.items()):
+            return []
+        devices = self.skid.devices.items()
+        columns = {name for name, device in devices if device.kind is DeviceKind.COLUMN}
+        return [way for way in self._ways_from_pump(vessel, kept) if columns & set(way.devices)]
+
+    def _ways_from_pump(self, vessel: str, fixed: Mapping[str, str]) -> list[Way]:
         pump = self.pump("A")
         if pump is None:
             return []
-        found = []
-        for port in pump.ports:
-            found += ways(self.skid, Port(pump.name, port), vessel, fixed)
+        starts = [Port(pump.name, port) for port in pump.ports]
+        return [way for start in starts for way in ways(self.skid, start, vessel, fixed)]
+
+    def _outlet_ways(self, vessel: str, fixed: Mapping[str, str], column: str | None) -> list[Way]:
+        found = self._ways_from_pump(vessel, fixed)
         kinds = {name: device.kind for name, device in self.skid.devices.items()}
         has_cells = any(kind in _CELLS for kind in kinds.values())
 
@@ -366,4 +387,5 @@ class Binding:
         """The same state, to try something."""
         other = copy.copy(self)
         other.positions, other.inlets = dict(self.positions), dict(self.inlets)
+        other.stated = dict(self.stated)
         return other

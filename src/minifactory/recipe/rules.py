@@ -178,11 +178,11 @@ def column_limits(facts: Facts) -> Iterator[Located]:
 
 
 def column_out_of_line(facts: Facts) -> Iterator[Located]:
-    """Phases that treat the column while the liquid flows past it."""
+    """Phases that treat a column while the liquid flows past all of them."""
     for stage in facts.stages:
         name = stage.phase.column
         meant = stage.phase.kind in _TREATS and stage.flow > 0.0 and name is not None
-        if meant and stage.path is not None and name not in stage.path.columns:
+        if meant and stage.path is not None and not stage.path.columns:
             found = f'a phase of kind "{stage.phase.kind.value}" in which {name} is not in line'
             yield _at(facts, stage.phase, found, remedy=f'Say "column: {name}", or make the phase "other".')
 

@@ -61,9 +61,46 @@ class Flowsheet:
 
     @cached_property
     def ports(self) -> tuple[str, ...]:
-        """Names of the units whose outlets are of interest: detector cells, then units that feed a vessel."""
+        """Names of the units whose outlets are of interest.
+
+        Detector cells, then units that feed a vessel, then the columns where the skid has several.
+        """
         ends = [route.source for route in self.routing.routes if route.target in self.plant.vessels]
-        return tuple(dict.fromkeys([*self.detectors, *(end for end in ends if end in self.routing.units)]))
+        feeding = [end for end in ends if end in self.routing.units]
+        return tuple(dict.fromkeys([*self.detectors, *feeding, *self.several_columns]))
+
+    @cached_property
+    def several_columns(self) -> tuple[str, ...]:
+        """The columns of a skid that has more than one."""
+        kinds = {name: self.skid.devices[name].kind for name in self.routing.units}
+        columns = tuple(name for name, kind in kinds.items() if kind is DeviceKind.COLUMN)
+        return tuple(name for name in self.plant.columns if name in columns) if len(columns) > 1 else ()
+
+    def path(self, positions: tuple[int, ...], pumps: NDArray[np.float64]) -> str:
+        """Vessels and columns that liquid passes at these valve positions and pump flows, in words.
+
+        Several ways (two pumps, washing aside) stand beside one another with a comma.
+        """
+        flows = self.flow_map(positions)
+        onward: dict[str, list[str]] = {}
+        for link, flow in zip(self.network.links, flows.links @ pumps, strict=True):
+            if flow > 0.0:
+                onward.setdefault(link.source, []).append(link.target)
+        for unit, vessel, four in flows.received:
+            if four @ pumps > 0.0:
+                onward.setdefault(unit, []).append(vessel)
+        shown = {*self.plant.vessels, *self.plant.columns}
+        found: list[str] = []
+        for inlet in self.routing.inlets:
+            way, at, passed = [inlet], inlet, set()
+            while at in onward and at not in passed:
+                passed.add(at)
+                at = onward[at][0]
+                if at in shown:
+                    way.append(at)
+            if len(way) > 1:
+                found.append(" > ".join(way))
+        return ", ".join(found)
 
     def flow_map(self, positions: tuple[int, ...]) -> FlowMap:
         """How flows follow from the pumps at these valve positions (index per valve); cached.

@@ -141,13 +141,7 @@ class Routing:
 
 
 def routing(plant: Plant, skid_name: str) -> Routing:
-    """All routes of skid `skid_name`, found by following its connections downstream.
-
-    Raises
-    ------
-    InputError
-        When units are connected in a loop that no valve interrupts.
-    """
+    """All routes of skid `skid_name`, found by following its connections downstream."""
     skid = plant.skids[skid_name]
     onward: dict[Port, list[Port]] = {}
     for source, target in skid.connections:
@@ -170,7 +164,7 @@ def routing(plant: Plant, skid_name: str) -> Routing:
     inlets = tuple(v for v in plant.vessels if any(route.source == v for route in routes))
     outlets = tuple(v for v in [*plant.vessels, WASH] if any(route.target == v for route in routes))
     used = {route.source for route in routes} | {route.target for route in routes}
-    ordered = _upstream_first([unit for unit in units if unit in used], routes, skid_name)
+    ordered = _upstream_first([unit for unit in units if unit in used], routes)
     return Routing(skid, ordered, inlets, outlets, tuple(routes), pumps, valves)
 
 
@@ -230,21 +224,15 @@ def _ways(device: Device, entry: str, onward: Mapping[Port, Sequence[Port]]) -> 
     return [(None, port) for port in device.ports if port != entry and Port(device.name, port) in onward]
 
 
-def _upstream_first(units: Sequence[str], routes: Sequence[Route], skid: str) -> tuple[str, ...]:
-    """`units` in an order in which every route leads forward."""
+def _upstream_first(units: Sequence[str], routes: Sequence[Route]) -> tuple[str, ...]:
+    """`units` in an order in which routes lead forward; where valves can lead round, one of them leads back.
+
+    What really flows round at some valve positions is the engine's to find.
+    """
     before = {unit: {r.source for r in routes if r.target == unit and r.source in units} for unit in units}
     ordered: list[str] = []
     while len(ordered) < len(units):
         ready = [unit for unit in units if unit not in ordered and before[unit] <= set(ordered)]
-        if not ready:
-            left = ", ".join(unit for unit in units if unit not in ordered)
-            raise InputError(
-                Finding(
-                    f"skid {skid}",
-                    f"{left} are connected in a loop",
-                    "a path that leads from inlets to outlets",
-                    "Remove the connection that leads back.",
-                )
-            )
-        ordered.extend(ready)
+        left = [unit for unit in units if unit not in ordered]
+        ordered.extend(ready or left[:1])
     return tuple(ordered)

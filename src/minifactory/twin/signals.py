@@ -125,6 +125,11 @@ class SignalSeries:
         self._times: list[Array] = []
         self._series: dict[str, list[Array]] = {}
 
+    @property
+    def path_length(self) -> float:
+        """Of the first UV cell, m; 10 mm on a skid without one."""
+        return self._cells[0].path_length if self._cells else 0.01
+
     def use(self, settings: Mapping[str, float]) -> None:
         """Take over set-points in force: wavelengths (m) and averaging time (s)."""
         names = (f"{cell.name}.Wavelength.SP" for cell in self._cells)

@@ -24,6 +24,7 @@ from minifactory.recipe.model import OnTimeout, PhaseKind
 from minifactory.recipe.procedure import Breakpoint, Procedure
 from minifactory.records.run import Event, PhaseRecord, PoolRecord, Run
 from minifactory.twin.actuators import Actuators
+from minifactory.twin.column_outlets import column_trends
 from minifactory.twin.engine import Section, Tolerance, integrate
 from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, pump_flows
 from minifactory.twin.hydraulics import hydraulics
@@ -59,6 +60,8 @@ class _State:
     loaded: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     flow: float = 0.0
     residual: float = 0.0
+    path: str = ""
+    columns: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
 
 
 def simulate(
@@ -131,7 +134,7 @@ def simulate(
         state="Complete",
         skid=recipe.skid,
         recipe=recipe.recipe,
-        trends=state.signals.trends(),
+        trends={**state.signals.trends(), **column_trends(sheet, state.columns, state.signals.path_length)},
         phases=tuple(state.phases),
         events=tuple(state.events),
         pools=tuple(state.pools),
@@ -296,6 +299,9 @@ class _Loop:
         state.network = stretch.state
         state.residual = max(state.residual, stretch.residual)
         state.signals.extend(stretch, state.actuators.machine)
+        if self.sheet.several_columns:
+            rows = [self.sheet.ports.index(name) for name in self.sheet.several_columns]
+            state.columns.append((stretch.points, stretch.outlet[:, rows]))
         passed_before = np.zeros_like(stretch.passed[0])
         for segment in stretch.segments:
             at = int(np.searchsorted(stretch.points, segment.end - 1e-9))
@@ -307,6 +313,11 @@ class _Loop:
         """Book a segment into vessels and pools."""
         state, sheet = self.state, self.sheet
         flows = sheet.flow_map(segment.positions)
+        if sheet.several_columns:
+            path = sheet.path(segment.positions, pump_flows(segment, True))
+            if path and path != state.path and segment.end - segment.start > self.scan:
+                state.events.append(Event(segment.start, "path", sheet.skid.name, path))
+                state.path = path
         volumes, amounts = dict(state.inventory.volumes), dict(state.inventory.amounts)
         state.inventory.add(segment, flows, sheet.ports, passed)
         names = [item.name for item in sheet.species]
