@@ -1,0 +1,1 @@
+"""Parameters from runs: the sequence an engineer follows, with uncertainty (see docs/calibration.md)."""

@@ -1,0 +1,254 @@
+"""The best fit: bounded least squares from several starts, first robust, then with the residual model.
+
+The first pass takes the noise as independent and limits the influence of single points (soft L1 loss); its
+residuals then tell noise and discrepancy apart, and the fit is repeated under that covariance until the
+residual model stands. Starts are a scrambled Sobol sequence over priors or bounds; the best few are followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.stats import norm, qmc
+
+from minifactory.calibration.estimation.problem import Problem
+from minifactory.errors import Finding, SolverError
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+
+SAME = 0.05
+"""Distance in posterior deviations (relative to the bounds' width where those are unknown) of one optimum."""
+RIVAL = 9.2
+"""Difference in -2 log posterior up to which another optimum is a rival: 99 % of two parameters."""
+AT_BOUND = 1e-3
+"""Relative distance to a bound at which an estimate sits on it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The best fit.
+
+    Parameters
+    ----------
+    problem : Problem
+        With the residual model in force.
+    coordinates : ndarray (p,)
+    misfit : float
+        -2 log posterior up to a constant, prior included.
+    covariance : ndarray (p, p)
+        Of the coordinates, from the derivatives at the optimum; infinite for a direction that nothing tells.
+    jacobian : ndarray (m, p)
+        Of the whitened residuals and priors.
+    rivals : tuple of ndarray (p,)
+        Other optima that fit nearly as well.
+    starts : int
+        How many starts were followed to an optimum.
+    at_bounds : tuple of str
+        Paths whose estimate sits on a bound.
+    evaluations : int
+        Evaluations with derivatives.
+    """
+
+    problem: Problem
+    coordinates: Array
+    misfit: float
+    covariance: Array
+    jacobian: Array
+    rivals: tuple[Array, ...] = ()
+    starts: int = 1
+    at_bounds: tuple[str, ...] = ()
+    evaluations: int = 0
+
+    @property
+    def values(self) -> dict[str, float]:
+        """SI values by path."""
+        return self.problem.space.values(self.coordinates)
+
+    @property
+    def deviations(self) -> Array:
+        """Standard deviations of the coordinates, (p,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+
+class _Evaluator:
+    """Residuals and derivatives at one point at a time: the optimiser asks for both separately."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.count = 0
+        self._at: Array | None = None
+        self._found: tuple[Array, Array] | None = None
+
+    def _both(self, coordinates: Array) -> tuple[Array, Array]:
+        if self._found is None or self._at is None or not np.array_equal(self._at, coordinates):
+            self.count += 1
+            try:
+                self._found = self.problem.derivatives(coordinates)
+            except SolverError:
+                size = self.problem.size + int(np.isfinite(self.problem.space.prior_spread).sum())
+                self._found = (np.full(size, 1e4), np.zeros((size, coordinates.size)))
+            self._at = coordinates.copy()
+        return self._found
+
+    def residual(self, coordinates: Array) -> Array:
+        return self._both(coordinates)[0]
+
+    def jacobian(self, coordinates: Array) -> Array:
+        return self._both(coordinates)[1]
+
+
+def fit(
+    problem: Problem,
+    *,
+    starts: int = 16,
+    followed: int = 3,
+    seed: int = 1,
+    rounds: int = 2,
+    progress: Progress | None = None,
+) -> Fit:
+    """The best fit of `problem`.
+
+    Parameters
+    ----------
+    starts : int
+        Points at which the model is tried; the start value is always among those that are followed.
+    followed : int
+        How many of them are followed to an optimum.
+    rounds : int
+        How often the residual model is estimated anew.
+
+    Raises
+    ------
+    SolverError
+        The model fails at every start.
+    """
+    say = progress or (lambda _what, _part: None)
+    tried = _starts(problem, starts, followed, seed)
+    found: list[tuple[float, Array]] = []
+    count = 0
+    for number, start in enumerate(tried):
+        say("fitting", number / (len(tried) + rounds))
+        best, cost, used = _descend(problem, start, loss="soft_l1")
+        count += used
+        if best is not None:
+            found.append((cost, best))
+    if not found:
+        raise SolverError(
+            Finding(
+                "calibration",
+                "the model cannot be simulated at any start value",
+                "a model that runs",
+                "Check the parameters and bounds of the case with `minifactory simulate`.",
+            )
+        )
+    found.sort(key=lambda item: item[0])
+    coordinates = found[0][1]
+    for number in range(rounds):
+        say("telling noise from model error", (len(tried) + number) / (len(tried) + rounds))
+        problem = problem.judged(coordinates)
+        best, _, used = _descend(problem, coordinates, loss="linear")
+        count += used
+        coordinates = coordinates if best is None else best
+    result = summary(problem, coordinates)
+    rivals = []
+    for _, other in found[1:]:
+        gap = np.abs(other - result.coordinates)
+        if np.any(gap > np.maximum(5.0 * result.deviations, SAME * np.ptp(_box(problem), axis=0))):
+            best, cost, used = _descend(problem, other, loss="linear")
+            count += used
+            if best is not None and _is_rival(problem, best, cost, result, rivals):
+                rivals.append(best)
+    better = min((problem.misfit(item) for item in rivals), default=np.inf)
+    if better < result.misfit:
+        chosen = min(rivals, key=problem.misfit)
+        rivals = [result.coordinates, *(item for item in rivals if item is not chosen)]
+        result = summary(problem, chosen)
+    return replace(result, rivals=tuple(rivals), starts=len(tried), evaluations=count)
+
+
+def _is_rival(problem: Problem, best: Array, cost: float, result: Fit, known: list[Array]) -> bool:
+    if 2.0 * cost > result.misfit + RIVAL:
+        return False
+    width = SAME * np.ptp(_box(problem), axis=0)
+    return all(
+        bool(np.any(np.abs(best - other) > np.maximum(5.0 * np.minimum(result.deviations, 1e6), width)))
+        for other in (result.coordinates, *known)
+    )
+
+
+def summary(problem: Problem, coordinates: Array) -> Fit:
+    """What the derivatives at `coordinates` tell."""
+    residual, jacobian = problem.derivatives(coordinates)
+    lower, upper = problem.space.bounds
+    width = upper - lower
+    on = (coordinates - lower < AT_BOUND * width) | (upper - coordinates < AT_BOUND * width)
+    paths = np.array(problem.space.paths)
+    return Fit(
+        problem,
+        coordinates,
+        float(residual @ residual),
+        covariance_of(jacobian),
+        jacobian,
+        at_bounds=tuple(paths[on].tolist()),
+    )
+
+
+def covariance_of(jacobian: Array) -> Array:
+    """(J'J)^-1 by singular values; directions without information get a deviation of 1e6."""
+    _, sizes, rotation = np.linalg.svd(jacobian, full_matrices=False)
+    inverse = 1.0 / np.maximum(sizes, 1e-6)
+    return np.asarray((rotation.T * inverse**2) @ rotation)
+
+
+def _descend(problem: Problem, start: Array, loss: str) -> tuple[Array | None, float, int]:
+    evaluator = _Evaluator(problem)
+    lower, upper = problem.space.bounds
+    margin = 1e-9 * (upper - lower)
+    inside = np.clip(start, lower + margin, upper - margin)
+    solved = least_squares(
+        evaluator.residual,
+        inside,
+        jac=evaluator.jacobian,
+        bounds=(lower, upper),
+        x_scale="jac",
+        loss=loss,
+        f_scale=4.0,
+        xtol=1e-7,
+        ftol=1e-7,
+        gtol=1e-9,
+        max_nfev=40,
+    )
+    failed = bool(np.max(np.abs(solved.fun)) >= 1e4) and not np.any(solved.jac)
+    return (None if failed else np.asarray(solved.x)), float(solved.cost), evaluator.count
+
+
+def _box(problem: Problem) -> Array:
+    """Where starts are drawn: two prior deviations around the centre, or the bounds; (2, p)."""
+    lower, upper = problem.space.bounds
+    centre, spread = problem.space.prior_centre, problem.space.prior_spread
+    known = np.isfinite(spread)
+    reach = np.where(known, 2.0 * np.where(known, spread, 0.0), upper - lower)
+    return np.stack([np.maximum(lower, centre - reach), np.minimum(upper, centre + reach)])
+
+
+def _starts(problem: Problem, starts: int, followed: int, seed: int) -> list[Array]:
+    """The start value, and the best of `starts` points over priors or bounds."""
+    first = problem.space.start
+    if starts <= 1 or followed <= 1:
+        return [first]
+    box = _box(problem)
+    sampler = qmc.Sobol(first.size, scramble=True, rng=np.random.default_rng(seed))
+    points = sampler.random_base2(max(1, int(np.ceil(np.log2(starts)))))[:starts]
+    spread, centre = problem.space.prior_spread, problem.space.prior_centre
+    known = np.isfinite(spread)
+    normal = centre + np.where(known, spread, 0.0) * norm.ppf(np.clip(points, 0.02, 0.98))
+    uniform = box[0] + points * (box[1] - box[0])
+    drawn = np.clip(np.where(known, normal, uniform), *box)
+    misfits = (problem.residual_many(drawn) ** 2).sum(axis=1)
+    order = np.argsort(misfits)[: followed - 1]
+    return [first, *(drawn[i] for i in order)]
