@@ -21,7 +21,7 @@ from minifactory.plant.parameter_file import known_parameters
 from minifactory.plant.parameters import Parameter, ParameterSet
 from minifactory.plant.tagging import tag_table
 from minifactory.twin.actuators import Actuators
-from minifactory.twin.engine import Section, Tolerance, Variant, sensitivities, simulate_many
+from minifactory.twin.engine import Section, Tolerance, Variant, integrate, sensitivities, simulate_many
 from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, pump_flows
 from minifactory.twin.machine import AVERAGING_TIME, WAVELENGTHS, machine_of
 from minifactory.twin.online import detectors_of, skid_flowsheet, species_scales
@@ -42,13 +42,25 @@ class Experiment:
     """One run as the factory repeats it: its course, and what was observed.
 
     Fractions' assays are curves of signal ``assay.SPECIES`` whose values are mean concentrations (mol/m3);
-    `fractions` (n, 2) are the beginnings and ends (s) of those fractions.
+    `fractions` (n, 2) are the beginnings and ends (s) of those fractions. Before `begin` (s, of the segments)
+    nothing depends on the parameters: that part is simulated once.
     """
 
     name: str
     course: Course
     curves: tuple[Observed, ...]
     fractions: Array
+    begin: float = 0.0
+
+    @property
+    def times(self) -> Array:
+        """Times (s, of the segments) at which anything is observed."""
+        parts = [self.course.at(c.time) for c in self.curves if not c.signal.startswith(ASSAY)]
+        if self.fractions.size:
+            parts.append(self.course.at(self.fractions.ravel()))
+        lags = [np.maximum(part - _LAG, 0.0) for part in parts]
+        wanted = np.clip(np.unique(np.concatenate([*parts, *lags])), 0.0, self.course.end)
+        return np.asarray(np.unique(np.maximum(wanted, self.begin)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +89,58 @@ class FactoryModel:
         """The flow sheet with `parameters`."""
         return skid_flowsheet(self.plant, self.skid, parameters, self.elements)
 
+    expensive = True
+
+    @cached_property
+    def ways(self) -> Flowsheet:
+        """The flow sheet of the stated parameters; its flow maps hold for all."""
+        return self.sheet(self.plant.parameters)
+
+    @cached_property
+    def _heads(self) -> dict[str, Array]:
+        return {}
+
+    def head(self, experiment: Experiment) -> Array | None:
+        """The state at an experiment's beginning, from the parameters as they are; None: from the start."""
+        if experiment.begin <= 0.0:
+            return None
+        if experiment.name not in self._heads:
+            parameters = self.parameters({})
+            sheet = self.sheet(parameters)
+            begin = experiment.begin
+            sections = _sections(sheet, experiment.course, parameters, self.ways)
+            before = [_cut(section, 0.0, begin) for section in sections if section.t0 < begin]
+            tolerance = Tolerance(self.tolerance, species_scales(sheet))
+            end = integrate(
+                sheet.network, sheet.initial_state(), before, np.array([begin]), sheet.ports, tolerance
+            )
+            self._heads[experiment.name] = end.state
+        return self._heads[experiment.name]
+
+    def outlets(self, values: Mapping[str, float], experiment: Experiment) -> tuple[Array, Array]:
+        """Times (nt,) in s of the segments, and concentrations (nt, species) in the first UV cell."""
+        parameters = self.parameters(values)
+        sheet = self.sheet(parameters)
+        variant = _variant(sheet, experiment, parameters, self.head(experiment), self.ways)
+        tolerance = Tolerance(self.tolerance, species_scales(sheet))
+        found = integrate(
+            variant.network, variant.state, variant.sections, experiment.times, sheet.ports, tolerance
+        )
+        sensors = Sensors(tag_table(sheet.skid), sheet.skid, sheet, parameters, None)
+        row = sensors.cells[0].row if sensors.cells else detectors_of(sheet).conductivity
+        return experiment.times, found.outlet[:, row]
+
     def predict(self, values: Sequence[Mapping[str, float]]) -> Array:
         """Predictions (k, n); NaN where a simulation failed."""
         sets = [self.parameters(each) for each in values]
         sheets = [self.sheet(each) for each in sets]
         parts = []
         for experiment in self.experiments:
-            times = _times(experiment)
-            sections = [_variant(sheet, experiment.course, p) for sheet, p in zip(sheets, sets, strict=True)]
+            times = experiment.times
+            head = self.head(experiment)
+            sections = [
+                _variant(sheet, experiment, p, head, self.ways) for sheet, p in zip(sheets, sets, strict=True)
+            ]
             scales = Tolerance(self.tolerance, species_scales(sheets[0]))
             batch = simulate_many(sections, times, sheets[0].ports, scales, threads=self.threads)
             parts.append(
@@ -104,11 +160,13 @@ class FactoryModel:
         sheet = self.sheet(base)
         predicted, columns = [], []
         for experiment in self.experiments:
-            times = _times(experiment)
+            times = experiment.times
 
-            def build(changed: Mapping[str, float], course: Course = experiment.course) -> Variant:
+            def build(changed: Mapping[str, float], experiment: Experiment = experiment) -> Variant:
                 parameters = self.parameters({**values, **changed})
-                return _variant(self.sheet(parameters), course, parameters)
+                return _variant(
+                    self.sheet(parameters), experiment, parameters, self.head(experiment), self.ways
+                )
 
             found = sensitivities(
                 build,
@@ -172,25 +230,41 @@ def first_positions(plant: Plant, skid: str) -> tuple[int, ...]:
     return tuple(Actuators(table, plant.skids[skid], plant.parameters).state.positions)
 
 
-def _times(experiment: Experiment) -> Array:
-    """Times (s, of the segments) at which anything is observed."""
-    parts = [experiment.course.at(c.time) for c in experiment.curves if not c.signal.startswith(ASSAY)]
-    if experiment.fractions.size:
-        parts.append(experiment.course.at(experiment.fractions.ravel()))
-    lags = [np.maximum(part - _LAG, 0.0) for part in parts]
-    return np.clip(np.unique(np.concatenate([*parts, *lags])), 0.0, experiment.course.end)
-
-
 _LAG = 0.5 * AVERAGING_TIME
 """s by which a slow absorbance is shown late."""
 
 
-def _variant(sheet: Flowsheet, course: Course, parameters: ParameterSet) -> Variant:
+def _variant(
+    sheet: Flowsheet, experiment: Experiment, parameters: ParameterSet, state: Array | None, ways: Flowsheet
+) -> Variant:
+    begin = 0.0 if state is None else experiment.begin
+    sections = _sections(sheet, experiment.course, parameters, ways, begin)
+    later = [_cut(section, begin, section.t1) for section in sections]
+    return Variant(sheet.network, sheet.initial_state() if state is None else state, later)
+
+
+def _cut(section: Section, start: float, end: float) -> Section:
+    """The part of a section between two times (s)."""
+    if section.t0 >= start and section.t1 <= end:
+        return section
+    first, last = section.flows0, section.flows0 if section.flows1 is None else section.flows1
+    start, end = max(start, section.t0), min(end, section.t1)
+    length = section.t1 - section.t0
+    ends = [first + (time - section.t0) / length * (last - first) for time in (start, end)]
+    return replace(section, t0=start, t1=end, flows0=ends[0], flows1=ends[1])
+
+
+def _sections(
+    sheet: Flowsheet, course: Course, parameters: ParameterSet, ways: Flowsheet, begin: float = 0.0
+) -> list[Section]:
+    """The sections after `begin` (s); `ways` is a sheet of the same skid that knows the flow maps already."""
     gains = machine_of(tag_table(sheet.skid), sheet.skid, parameters).gains
     scale = np.array([*gains, 1.0, 1.0])
     sections = []
     for segment in course.segments:
-        links = sheet.flow_map(segment.positions).links
+        if segment.end <= begin:
+            continue
+        links = ways.flow_map(segment.positions).links
         sections.append(
             Section(
                 segment.start,
@@ -200,7 +274,7 @@ def _variant(sheet: Flowsheet, course: Course, parameters: ParameterSet) -> Vari
                 links @ (scale * pump_flows(segment, True)),
             )
         )
-    return Variant(sheet.network, sheet.initial_state(), sections)
+    return sections
 
 
 def _seen(

@@ -1,7 +1,7 @@
 """The best fit: bounded least squares from several starts, first robust, then with the residual model.
 
-The first pass takes the noise as independent and limits the influence of single points (soft L1 loss); its
-residuals then tell noise and discrepancy apart, and the fit is repeated under that covariance until the
+The first pass takes one per cent of each curve's range for what the model may miss, as independent noise, and
+limits the influence of single points (soft L1 loss); its residuals then tell noise and discrepancy apart, and the fit is repeated under that covariance until the
 residual model stands. Starts are a scrambled Sobol sequence over priors or bounds; the best few are followed.
 """
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import norm, qmc
 
+from minifactory.calibration.estimation.curves import Observed
+from minifactory.calibration.estimation.discrepancy import Residuals
 from minifactory.calibration.estimation.problem import Problem
 from minifactory.errors import Finding, SolverError
 
@@ -25,6 +27,10 @@ SAME = 0.05
 """Distance in posterior deviations (relative to the bounds' width where those are unknown) of one optimum."""
 RIVAL = 9.2
 """Difference in -2 log posterior up to which another optimum is a rival: 99 % of two parameters."""
+ROUGH = 0.01
+"""What the model may miss in the first pass, relative to the range of a curve."""
+ROUGH_STEPS, FINE_STEPS = 25, 15
+"""Evaluations of one descent at most, in the first pass and after it."""
 AT_BOUND = 1e-3
 """Relative distance to a bound at which an estimate sits on it."""
 
@@ -128,12 +134,13 @@ def fit(
         The model fails at every start.
     """
     say = progress or (lambda _what, _part: None)
-    tried = _starts(problem, starts, followed, seed)
+    first = replace(problem, residuals=tuple(_rough(curve) for curve in problem.curves))
+    tried = _starts(first, starts, followed, seed)
     found: list[tuple[float, Array]] = []
     count = 0
     for number, start in enumerate(tried):
         say("fitting", number / (len(tried) + rounds))
-        best, cost, used = _descend(problem, start, loss="soft_l1")
+        best, cost, used = _descend(first, start, "soft_l1", ROUGH_STEPS, 1e-4)
         count += used
         if best is not None:
             found.append((cost, best))
@@ -151,7 +158,7 @@ def fit(
     for number in range(rounds):
         say("telling noise from model error", (len(tried) + number) / (len(tried) + rounds))
         problem = problem.judged(coordinates)
-        best, _, used = _descend(problem, coordinates, loss="linear")
+        best, _, used = _descend(problem, coordinates, "linear", FINE_STEPS, 1e-5)
         count += used
         coordinates = coordinates if best is None else best
     result = summary(problem, coordinates)
@@ -159,7 +166,7 @@ def fit(
     for _, other in found[1:]:
         gap = np.abs(other - result.coordinates)
         if np.any(gap > np.maximum(5.0 * result.deviations, SAME * np.ptp(_box(problem), axis=0))):
-            best, cost, used = _descend(problem, other, loss="linear")
+            best, cost, used = _descend(problem, other, "linear", FINE_STEPS, 1e-5)
             count += used
             if best is not None and _is_rival(problem, best, cost, result, rivals):
                 rivals.append(best)
@@ -205,7 +212,15 @@ def covariance_of(jacobian: Array) -> Array:
     return np.asarray((rotation.T * inverse**2) @ rotation)
 
 
-def _descend(problem: Problem, start: Array, loss: str) -> tuple[Array | None, float, int]:
+def _rough(curve: Observed) -> Residuals:
+    """The residual model of the first pass."""
+    level = float(np.median(curve.noise))
+    return Residuals(noise_factor=max(1.0, ROUGH * float(np.ptp(curve.values)) / level))
+
+
+def _descend(
+    problem: Problem, start: Array, loss: str, steps: int, tolerance: float
+) -> tuple[Array | None, float, int]:
     evaluator = _Evaluator(problem)
     lower, upper = problem.space.bounds
     margin = 1e-9 * (upper - lower)
@@ -218,10 +233,10 @@ def _descend(problem: Problem, start: Array, loss: str) -> tuple[Array | None, f
         x_scale="jac",
         loss=loss,
         f_scale=4.0,
-        xtol=1e-7,
-        ftol=1e-7,
+        xtol=0.01 * tolerance,
+        ftol=tolerance,
         gtol=1e-9,
-        max_nfev=40,
+        max_nfev=steps,
     )
     failed = bool(np.max(np.abs(solved.fun)) >= 1e4) and not np.any(solved.jac)
     return (None if failed else np.asarray(solved.x)), float(solved.cost), evaluator.count
