@@ -62,6 +62,7 @@ class Case:
     table: TagTable
     original: Original | None = None
     hashes: dict[str, str] = field(default_factory=dict)
+    parameters_file: str = "parameters.yaml"
 
     @property
     def name(self) -> str:
@@ -74,8 +75,8 @@ class Case:
         return self.plant.skids[self.bound.skid]
 
 
-def open_case(folder: Path) -> Case:
-    """The case in `folder`.
+def open_case(folder: Path, parameters: Path | None = None) -> Case:
+    """The case in `folder`, with another version of its parameters when `parameters` names one.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def open_case(folder: Path) -> Case:
         )
     findings: list[Finding] = []
     try:
-        plant = load_plant(folder)
+        plant = load_plant(folder, parameters)
     except InputError as fault:
         findings += fault.findings
         findings += _findings_of(lambda: load_targets(folder / "targets.yaml"))

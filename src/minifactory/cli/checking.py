@@ -18,9 +18,9 @@ TREE_WIDTH = 200
 """Characters of a line of the tree at least: a tree cuts off what a narrow terminal would only wrap."""
 
 
-def check(folder: Path, as_json: bool) -> None:
+def check(folder: Path, as_json: bool, parameters: Path | None = None) -> None:
     """Print the tree of phases and all findings; exit 2 when there is an error."""
-    case = open_case(folder)
+    case = open_case(folder, parameters)
     result = check_recipe(case.recipe, case.plant, case.bound.skid)
     if as_json:
         print_json(
@@ -76,7 +76,7 @@ def _phase_line(phase: PhaseSummary) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def open_checked(folder: Path) -> Case:
+def open_checked(folder: Path, parameters: Path | None = None) -> Case:
     """The case in `folder`, free of static faults; warnings are shown.
 
     Raises
@@ -84,7 +84,7 @@ def open_checked(folder: Path) -> Case:
     InputError
         With all faults.
     """
-    case = open_case(folder)
+    case = open_case(folder, parameters)
     result = check_recipe(case.recipe, case.plant, case.bound.skid)
     errors = [finding for finding in result.findings if finding.severity == "error"]
     if errors:

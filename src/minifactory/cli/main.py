@@ -23,6 +23,7 @@ app = typer.Typer(
 
 CaseFolder = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Parameters = Annotated[Path | None, typer.Option(help="Another version of parameters.yaml.")]
 Runs = Annotated[Path | None, typer.Option("--runs", help="Folder of runs (default: runs).")]
 
 
@@ -72,12 +73,12 @@ def run(
 
 
 @app.command(rich_help_panel="Run")
-def check(case: CaseFolder, as_json: Json = False) -> None:
+def check(case: CaseFolder, parameters: Parameters = None, as_json: Json = False) -> None:
     """Every static fault of a case at once, and the tree of its phases."""
     from minifactory.cli import checking
 
     with told(as_json):
-        checking.check(case, as_json)
+        checking.check(case, as_json, parameters)
 
 
 @app.command(rich_help_panel="Run")
@@ -86,13 +87,14 @@ def simulate(
     plot: Annotated[Path | None, typer.Option(help="File for a picture (png, svg, pdf).")] = None,
     samples: Annotated[int, typer.Option(min=0, max=10_000, help="Draws for the interval.")] = 0,
     export: Annotated[Path | None, typer.Option(help="File for the run (.parquet or .csv).")] = None,
+    parameters: Parameters = None,
     as_json: Json = False,
 ) -> None:
     """The predicted run: chromatogram, pool, performance."""
     from minifactory.cli import simulating
 
     with told(as_json):
-        simulating.simulate(case, plot, samples, export, as_json)
+        simulating.simulate(case, plot, samples, export, as_json, parameters)
 
 
 @app.command(rich_help_panel="Run")
@@ -184,6 +186,41 @@ def make_buffer(
             *(substance, ph, concentration, conductivity, salt, volume, temperature, tuple(stock or ())),
             as_json=as_json,
         )
+
+
+@app.command(rich_help_panel="Data")
+def calibrate(
+    case: CaseFolder,
+    data: Annotated[
+        list[str], typer.Argument(metavar="DATA...", help="Files, or recorded runs.", show_default=False)
+    ],
+    estimate: Annotated[
+        list[str] | None, typer.Option(help="PATH or PATH=LOW..HIGH; instead of the automatic choice.")
+    ] = None,
+    hold: Annotated[list[str] | None, typer.Option(help="PATH that is not estimated.")] = None,
+    column: Annotated[str, typer.Option(help="Which column, when the skid has several.")] = "",
+    samples: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Steps of the Markov chain; 0: none.")
+    ] = 1500,
+    starts: Annotated[int, typer.Option(min=1, max=512, help="Start points that are tried.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Of starts and chain.")] = 1,
+    runs: Runs = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File for the new parameters.", metavar="FILE")
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Make it parameters.yaml; the old one is kept beside it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Parameters from runs, with uncertainty and what cannot be told: a new version of parameters.yaml."""
+    from minifactory.cli import calibrating
+
+    with told(as_json):
+        calibrating.calibrate(
+            case, tuple(data), tuple(estimate or ()), tuple(hold or ()), column, samples, starts, seed,
+            runs, output, adopt, as_json,
+        )  # fmt: skip
 
 
 runs_app = typer.Typer(

@@ -20,13 +20,20 @@ from minifactory.records.performance import FIGURES
 WRITERS = {".parquet": write_parquet, ".csv": write_csv_wide}
 
 
-def simulate(folder: Path, plot: Path | None, samples: int, export: Path | None, as_json: bool) -> None:
+def simulate(
+    folder: Path,
+    plot: Path | None,
+    samples: int,
+    export: Path | None,
+    as_json: bool,
+    parameters: Path | None = None,
+) -> None:
     """Print the prediction of a case; exit 1 when it misses the targets."""
     if plot is not None:
         check_picture(plot)
     if export is not None and export.suffix not in WRITERS:
         raise InputError(Finding(str(export), f'no format "{export.suffix}"', ".parquet or .csv"))
-    case = open_checked(folder)
+    case = open_checked(folder, parameters)
     warm_up()
     with bar() as progress:
         prediction = predict(case, samples, progress)

@@ -21,13 +21,15 @@ SECTIONS = ("columns", "skids", "materials", "vessels", "species")
 MAX_MEMBERS = 100
 
 
-def load_plant(folder: Path) -> Plant:
+def load_plant(folder: Path, parameters: Path | None = None) -> Plant:
     """The plant that a case folder describes.
 
     Parameters
     ----------
     folder : Path
         Holds ``factory.yaml`` and ``parameters.yaml``.
+    parameters : Path, optional
+        Another version of the parameters, instead of that in the folder.
 
     Raises
     ------
@@ -36,10 +38,10 @@ def load_plant(folder: Path) -> Plant:
     """
     report = Report()
     factory = open_document(folder / FACTORY, report)
-    parameters = open_document(folder / PARAMETERS, report)
-    if report.failed and not (factory.keys and parameters.keys):
+    values = open_document(parameters or folder / PARAMETERS, report)
+    if report.failed and not (factory.keys and values.keys):
         report.raise_errors()
-    plant = read_plant(factory, parameters, report)
+    plant = read_plant(factory, values, report)
     report.raise_errors()
     return plant
 

@@ -169,6 +169,8 @@ def _read_parameter(
                 lower, upper = max(lower, stated[0]), min(upper, stated[1])
             else:
                 block.fail("bounds are a lower and an upper value", 'e.g. "[0.28, 0.42]"', key="bounds")
+        if "interval" in block:  # for people: draws come from the uncertainty
+            block.values("interval", kind.kind)
         if "uncertainty" in block:
             uncertainty = _read_uncertainty(block, kind.kind, value)
         if kind.per_volume:

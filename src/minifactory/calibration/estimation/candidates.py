@@ -1,7 +1,9 @@
 """Which parameters a full-curve fit frees by itself, with bounds and priors, and how a user names others.
 
-A parameter that the case states from a measurement (or an earlier calibration) with an uncertainty keeps it as
-its prior; one that is assumed gets the wide priors below, each with its reason. Equilibrium constants get none:
+A parameter that the case states from a measurement (or an earlier calibration) with an uncertainty keeps it
+as
+its prior; one that is assumed gets the wide priors below, each with its reason. Equilibrium constants get
+none:
 the data must tell them.
 """
 
@@ -13,29 +15,32 @@ from dataclasses import replace
 
 from minifactory.calibration.estimation.space import Free, Prior, Scale
 from minifactory.errors import Finding, InputError, did_you_mean
+from minifactory.plant.bindings import find_binding
 from minifactory.plant.model import Plant, Species
 from minifactory.plant.parameter_file import known_parameters
 from minifactory.plant.parameter_kinds import ParameterKind
 from minifactory.plant.parameters import Parameter
-from minifactory.plant.requirements import OF_PROTEIN, paths
+from minifactory.plant.requirements import paths
 from minifactory.units import Kind, parse
 
 LOGARITHMIC = frozenset(
-    {
-        "k_eq", "nu", "sigma", "k_kin", "henry", "affinity", "q_max", "ionic_capacity", "film_coefficient",
-        "pore_diffusivity", "surface_diffusivity", "axial_dispersion", "dispersivity",
-    }
-)  # fmt: skip
+    (
+        *("k_eq", "nu", "sigma", "k_kin", "henry", "affinity", "q_max", "ionic_capacity"),
+        *("film_coefficient", "transfer_coefficient", "pore_diffusivity", "surface_diffusivity"),
+        *("axial_dispersion", "dispersivity"),
+    )
+)
 """Parameters that are estimated as logarithms."""
 FEED = "feed strength"
+CHARGES = (
+    "3 to 8 are usual on strong exchangers (lysozyme 4.7, cytochrome c 5.3, RNase 3.7 on SP Sepharose FF: "
+    "Osberghaus 2012; antibodies up to twice that): a factor of 2.2 either way"
+)
 WIDE: Mapping[str, tuple[float, str]] = {
-    "nu": (
-        0.4,
-        "charges of 3 to 8 are usual for proteins on strong exchangers (lysozyme 4.7, cytochrome c 5.3, RNase 3.7 on "
-        "SP Sepharose FF: Osberghaus 2012; antibodies up to twice that); a factor of 2.2 either way",
-    ),
+    "nu": (0.4, CHARGES),
     "sigma": (1.0, "assumed: known to a factor of 7 either way"),
     "film_coefficient": (0.7, "assumed: known to a factor of 4 either way"),
+    "transfer_coefficient": (0.7, "assumed: known to a factor of 4 either way"),
     "pore_diffusivity": (0.7, "assumed: known to a factor of 4 either way"),
     "q_max": (0.7, "assumed: known to a factor of 4 either way"),
     "affinity": (2.0, "assumed: known to a factor of 50 either way"),
@@ -45,6 +50,8 @@ WIDE: Mapping[str, tuple[float, str]] = {
     "volume_factor": (0.03, "assumed: lines are known to a few per cent"),
 }
 """Prior deviations (of the logarithm, or relative) of what is assumed only, with the reason."""
+TRANSPORT = {"TDM": "transfer_coefficient", "LRMP": "film_coefficient", "GRM": "pore_diffusivity"}
+"""The transport coefficient of a species that a bed model's curves depend on most."""
 SPAN = {"k_eq": 25.0, "henry": 10.0, "affinity": 12.0}
 """Half width of the bounds (natural logarithm) around the start value."""
 
@@ -72,7 +79,8 @@ def free_parameter(plant: Plant, path: str, lower: float | None = None, upper: f
             )
         )
     if stated is None:
-        assert lower is not None and upper is not None
+        assert lower is not None
+        assert upper is not None
         start = math.sqrt(lower * upper) if lower > 0.0 else 0.5 * (lower + upper)
         stated = Parameter(path, start, kind.kind, "assumed", None, kind.lower, kind.upper)
     value = stated.value
@@ -129,21 +137,28 @@ def _prior(plant: Plant, stated: Parameter, path: str, log: bool) -> Prior | Non
     assumed = stated.source.strip().lower().startswith(("assumed", "by definition", "not stated"))
     spread = stated.uncertainty
     if spread is not None and not assumed and stated.value != 0.0:
-        size = spread.spread if spread.shape == "lognormal" or spread.relative else spread.spread / abs(stated.value)
+        size = (
+            spread.spread
+            if spread.shape == "lognormal" or spread.relative
+            else spread.spread / abs(stated.value)
+        )
         size = size / math.sqrt(3.0) if spread.shape == "uniform" else size
         return Prior(stated.value, max(size * (1.0 if log else abs(stated.value)), 1e-12), stated.source)
     name = FEED if is_feed_strength(path, plant) else path.rsplit(".", 1)[-1]
     wide = WIDE.get(name)
     if wide is None:
         return None
-    return Prior(stated.value, wide[0] * (1.0 if log else abs(stated.value)), f"{wide[1]} around {stated.value:.3g}")
+    return Prior(
+        stated.value, wide[0] * (1.0 if log else abs(stated.value)), f"{wide[1]} around {stated.value:.3g}"
+    )
 
 
 def automatic(plant: Plant, column: str, feeds: Sequence[str], buffers: Sequence[str]) -> list[str]:
-    """The paths that a full-curve fit frees: isotherm, transport and amount of every protein, buffer strength."""
+    """The paths that a full-curve fit frees: isotherm, transport and amount of proteins, buffer strength."""
     model = plant.columns[column]
-    constants = OF_PROTEIN.get(model.binding_model.lower(), ())
-    transport = {"LRMP": "film_coefficient", "GRM": "pore_diffusivity"}.get(model.bed_model)
+    binding = find_binding(model.binding_model)
+    constants = () if binding is None else tuple(dict.fromkeys((binding.strength, *binding.of_species)))
+    transport = TRANSPORT.get(model.bed_model)
     loaded = {name for feed in feeds for name, c in plant.materials[feed].composition.items() if c > 0.0}
     found: list[str] = []
     for species in plant.species.values():
@@ -151,11 +166,15 @@ def automatic(plant: Plant, column: str, feeds: Sequence[str], buffers: Sequence
             continue
         own = {name: paths(column, species, name) for name in constants}
         values = [plant.parameters.first(own[name], 0.0) for name in constants]
-        if values and values[0] > 0.0:
+        if binding is not None and values and values[0] != binding.unbound:
             found += [f"{column}.{species.name}.{name}" for name in constants]
             if transport is not None:
                 found.append(f"{column}.{species.name}.{transport}")
-        found += [f"{feed}.{species.name}.strength" for feed in feeds if species.name in plant.materials[feed].composition]
+        found += [
+            f"{feed}.{species.name}.strength"
+            for feed in feeds
+            if species.name in plant.materials[feed].composition
+        ]
     found += [f"{buffer}.strength" for buffer in buffers]
     return found
 

@@ -1,4 +1,4 @@
-"""Steps one and two: lines from by-pass pulses; porosities, dispersion and mass transfer from column pulses."""
+"""Steps one and two: lines from by-pass pulses; porosities, dispersion, mass transfer from column pulses."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minifactory.calibration.estimation.data import Data
+from minifactory.calibration.estimation.discrepancy import baseline_of
 from minifactory.calibration.estimation.emulator import emulate
 from minifactory.calibration.estimation.identifiability import identifiability
 from minifactory.calibration.estimation.least_squares import Fit, fit
-from minifactory.calibration.estimation.plate_heights import PlateHeight, describe_peak, plate_height, van_deemter
+from minifactory.calibration.estimation.plate_heights import (
+    PlateHeight,
+    describe_peak,
+    plate_height,
+    van_deemter,
+)
 from minifactory.calibration.estimation.posterior import Posterior, sample
 from minifactory.calibration.estimation.problem import Problem, by_differences
 from minifactory.calibration.estimation.pulses import EXCLUDED, SALT, TRACER, Pulse, PulseModel, pulses_of
@@ -99,8 +105,10 @@ def column_step(
     best, note = own, ""
     if column.bed_model in ("LRMP", "GRM") and any(TRACER in p.species for p in pulses):
         other_name = "GRM" if column.bed_model == "LRMP" else "LRMP"
-        other = _fitted(pulses, replace(column, bed_model=other_name), parameters, factor, path, options, progress)
-        gain = _deviance(own) - _deviance(other)
+        other = _fitted(
+            pulses, replace(column, bed_model=other_name), parameters, factor, path, options, progress
+        )
+        gain = _gain(own, other)
         if gain > BETTER:
             note = other_name
             porosities = [p for p in other.problem.space.paths if p.endswith("porosity")]
@@ -109,7 +117,8 @@ def column_step(
             findings.append(
                 Finding(
                     f"column {column.name}",
-                    f"the pulses are described better by {other_name} (-2 log likelihood lower by {gain:.0f}) than by "
+                    f"the pulses are described better by {other_name} (-2 log likelihood lower by "
+                    f"{gain:.0f}) than by "
                     f"its bed model {column.bed_model}",
                     remedy=f"The porosities are those of {other_name}; transport is then fitted for "
                     f"{column.bed_model}. Consider bed_model: {other_name}.",
@@ -170,7 +179,7 @@ def _fitted(
     progress: Progress,
     held: Mapping[str, float] | None = None,
 ) -> Fit:
-    """The fit of what the pulses can tell; what ends at a bound or is not told is held and the fit repeated."""
+    """The fit of what the pulses can tell; what is not told is held and the fit repeated."""
     held = dict(held or {})
     space, fixed = _space(pulses, column, parameters, factor)
     space = space.without(tuple(held))
@@ -179,12 +188,16 @@ def _fitted(
     first: Mapping[str, float] | None = None
     while True:
         fixed_now = {**fixed, "volume_factor": fixed.get(path, 1.0)}
-        model = _Renamed(PulseModel(pulses, column, fixed_now), path) if path in space.paths else PulseModel(
-            pulses, column, fixed_now
+        model = (
+            _Renamed(PulseModel(pulses, column, fixed_now), path)
+            if path in space.paths
+            else PulseModel(pulses, column, fixed_now)
         )
         tried = 1 if held or first is not None else options.starts
         begin = Space(tuple(_moved(f, first) for f in space.free))
-        found = fit(Problem(model, observed, begin), starts=tried, followed=2, seed=options.seed, progress=progress)
+        found = fit(
+            Problem(model, observed, begin), starts=tried, followed=2, seed=options.seed, progress=progress
+        )
         first = found.values
         told = identifiability(found, "the pulses")
         loose = [t.path for t in told.parameters if t.verdict in ("at a bound", "not told")]
@@ -224,7 +237,14 @@ def _space(
 
     free = [fraction("interstitial_porosity", 0.36), fraction("particle_porosity", 0.8)]
     free.append(
-        Free(f"{name}.dispersivity", kinds[f"{name}.dispersivity"].kind, start(f"{name}.dispersivity", 3e-4), 1e-6, 2e-2, Scale.LOG)  # noqa: E501
+        Free(
+            f"{name}.dispersivity",
+            kinds[f"{name}.dispersivity"].kind,
+            start(f"{name}.dispersivity", 3e-4),
+            1e-6,
+            2e-2,
+            Scale.LOG,
+        )
     )
     fixed = {
         f"{name}.axial_dispersion": parameters.get_or(f"{name}.axial_dispersion", 0.0),
@@ -232,9 +252,7 @@ def _space(
     }
     film = start(f"{name}.ions.film_coefficient", 5e-5)
     if salt:
-        free.append(
-            Free(f"{name}.ions.film_coefficient", TRACER_KINDS[FILM], film, 1e-7, 1e-2, Scale.LOG)
-        )
+        free.append(Free(f"{name}.ions.film_coefficient", TRACER_KINDS[FILM], film, 1e-7, 1e-2, Scale.LOG))
     fixed[f"{name}.ions.film_coefficient"] = film
     if tracer:
         free.append(Free(ACCESS, TRACER_KINDS[ACCESS], 0.5, 0.02, 1.0))
@@ -264,7 +282,7 @@ def _factor(sheet: Flowsheet, lines: Step | None) -> Free:
 
 
 def _seen_tracers(pulses: tuple[Pulse, ...]) -> tuple[tuple[Pulse, ...], list[Finding]]:
-    """Without a conductivity peak the absorbing tracer is all there is: it is taken as one that enters all pores."""
+    """Without conductivity the absorbing tracer is all there is: it is taken as one that enters all pores."""
     if any(SALT in p.species for p in pulses):
         return pulses, []
     taken = Finding(
@@ -276,9 +294,22 @@ def _seen_tracers(pulses: tuple[Pulse, ...]) -> tuple[tuple[Pulse, ...], list[Fi
     return tuple(replace(p, species=(SALT,)) for p in pulses), [taken]
 
 
-def _deviance(found: Fit) -> float:
-    """-2 log likelihood with the residual models' own determinants."""
-    return found.misfit + found.problem.log_determinant
+def _gain(found: Fit, other: Fit) -> float:
+    """By how much -2 log likelihood is lower for `other`: the same curves, sizes of the errors free."""
+    total = 0.0
+    parts = []
+    for each in (found, other):
+        predicted = each.problem.model.predict([each.values])[0]
+        parts.append(each.problem.split(each.problem.observed - predicted))
+    for at, curve in enumerate(found.problem.curves):
+        models = (found.problem.residuals[at], other.problem.residuals[at])
+        count = curve.size / max(model.correlated for model in models)
+        sums = []
+        for model, part in zip(models, (parts[0][at], parts[1][at]), strict=True):
+            rest = part - baseline_of(curve, model, part)
+            sums.append(float(np.sum(rest**2)) + 1e-300)
+        total += count * float(np.log(sums[0] / sums[1]))
+    return total
 
 
 def _sampled(found: Fit, options: Options, progress: Progress) -> Posterior:
@@ -358,7 +389,9 @@ def _height(
     if shape.mean < 0.3 * place or shape.mean > 3.0 * place:
         raise InputError(Finding(pulse.observed.name, "the peak is not where the fit has it", "one peak"))
     lag = pulse.lag * pulse.flow
-    line_variance = sum((factor * v) ** 2 / n for v, n in zip(pulse.line.volumes, pulse.line.stages, strict=True))
+    line_variance = sum(
+        (factor * v) ** 2 / n for v, n in zip(pulse.line.volumes, pulse.line.stages, strict=True)
+    )
     return plate_height(
         pulse.observed.name,
         pulse.flow / column.area,

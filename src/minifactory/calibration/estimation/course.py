@@ -1,4 +1,4 @@
-"""What a run did to the liquid: flows, valves and washes, as segments that the digital factory is driven with.
+"""What a run did to the liquid: flows, valves and washes, as segments that drive the digital factory.
 
 The executed course comes from the data themselves: flow and %B curves, and valve positions from their trends
 (our own runs) or from the log (chromatography files). A pump wash that the file's time axis leaves out is put
@@ -103,7 +103,7 @@ def course_of(data: Data, sheet: Flowsheet, first: tuple[int, ...], planned: Run
             ),
         )
     knots = _knots(run, [time for time, _ in switches], [time for time, _, _ in washes])
-    return _assemble(run, knots, switches, washes, first, zeros, findings)
+    return _assemble(knots, switches, washes, first, zeros, findings)
 
 
 def _has_positions(run: Run, sheet: Flowsheet) -> bool:
@@ -117,7 +117,7 @@ Washes = list[tuple[float, int, float]]
 def _switches(
     data: Data, sheet: Flowsheet, first: tuple[int, ...]
 ) -> tuple[Switches, Washes, tuple[float, ...], tuple[Finding, ...]]:
-    """(time, (valve, position)) in order; (time, pump, duration) of washes left out of the axis; auto-zeros."""
+    """(time, (valve, position)) in order; (time, pump, duration) of washes off the axis; auto-zeros."""
     found: Switches = []
     for place, valve in enumerate(sheet.valves):
         trend = data.run.trends.get(f"{valve}.Position")
@@ -173,7 +173,7 @@ def _shift(data: Data) -> float:
 
 
 def _knots(run: Run, switched: Sequence[float], washed: Sequence[float]) -> Array:
-    """Times between which the flows are straight: (k, 1 + 4) with shown flows a, b and washes a, b in m3/s."""
+    """Times between which the flows are straight, shown flows a and b, washes a and b in m3/s: (k, 5)."""
     flow = run.trends[FLOW]
     end = max(float(flow.time[-1]), *(float(t.time[-1]) for t in run.trends.values() if t.time.size))
     times = np.unique(np.concatenate([flow.time, _times(run.trends.get(PERCENT_B)), [0.0, end]]))
@@ -220,7 +220,6 @@ def straight(times: Array, table: Array, tolerance: float) -> NDArray[np.intp]:
 
 
 def _assemble(
-    run: Run,
     knots: Array,
     switches: Switches,
     washes: Washes,
@@ -242,7 +241,8 @@ def _assemble(
             _, pump, duration = due.pop(0)
             flows = [WASH_FLOW if pump == at else 0.0 for at in (0, 1)]
             begin = start + shift
-            segments.append(Segment(begin, begin + duration, 0.0, 0.0, 0.0, 0.0, *flows, tuple(positions)))
+            still = (0.0, 0.0, 0.0, 0.0)
+            segments.append(Segment(begin, begin + duration, *still, flows[0], flows[1], tuple(positions)))
             shift += duration
             own.append(start)
             driven.append(start + shift)
@@ -251,7 +251,15 @@ def _assemble(
         wash = [0.5 * (before[at] + after[at]) for at in (2, 3)]
         segments.append(
             Segment(
-                start + shift, end + shift, before[0], after[0], before[1], after[1], *wash, tuple(positions)
+                start + shift,
+                end + shift,
+                before[0],
+                after[0],
+                before[1],
+                after[1],
+                wash[0],
+                wash[1],
+                tuple(positions),
             )
         )
     return Course(tuple(segments), np.array(own), np.array(driven), zeros, findings)
@@ -269,6 +277,8 @@ def windows(data: Data, kinds: Mapping[str, str]) -> list[tuple[str, float, floa
         kind = phase.kind
         if kind == "block":
             words = phase.path.lower().replace("_", " ").split()
-            kind = next((k for start, k in kinds.items() for word in words if word.startswith(start)), "other")
+            kind = next(
+                (k for start, k in kinds.items() for word in words if word.startswith(start)), "other"
+            )
         found.append((kind, phase.start, phase.end))
     return found

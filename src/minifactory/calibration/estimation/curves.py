@@ -1,7 +1,8 @@
 """A measured curve made ready for a fit: a window, spikes out, binned, with the noise it shows by itself.
 
 The noise of a sensor is what two neighbouring points differ by beyond a straight line: the second differences
-of independent noise of standard deviation s have the standard deviation s sqrt(6). Their median absolute value
+of independent noise of standard deviation s have the standard deviation s sqrt(6). Their median absolute
+value
 is insensitive to peaks. What a model misses is no noise; it has its own part in the residual model
 (:mod:`minifactory.calibration.estimation.discrepancy`).
 """
@@ -121,7 +122,9 @@ def observed(
     lost = int(inside.sum() - good.sum())
     if lost:
         findings.append(
-            Finding(name, f"{lost} of {int(inside.sum())} points are not numbers or not good", severity="warning")
+            Finding(
+                name, f"{lost} of {int(inside.sum())} points are not numbers or not good", severity="warning"
+            )
         )
     if time.size < FEWEST:
         raise InputError(
@@ -150,7 +153,9 @@ def observed(
         raise InputError(
             [
                 *findings,
-                Finding(name, "the signal does not move", "a curve", "Is the detector on, and the unit right?"),
+                Finding(
+                    name, "the signal does not move", "a curve", "Is the detector on, and the unit right?"
+                ),
             ]
         )
     noise = max(noise_of(values), 0.5 * _resolution(values))
@@ -172,7 +177,7 @@ def observed(
 
 
 def _without_spikes(values: Array) -> tuple[NDArray[np.bool_], int]:
-    """Which points stay: not those that jump out of both neighbours by far more than the curve's own steps."""
+    """Which points stay: not those that jump out of both neighbours by more than the curve's steps."""
     keep = np.ones(values.size, dtype=bool)
     if values.size < 7:
         return keep, 0
@@ -187,7 +192,7 @@ def _without_spikes(values: Array) -> tuple[NDArray[np.bool_], int]:
 def _resolution(values: Array) -> float:
     """The smallest step between different values: what the file's digits resolve (as a deviation)."""
     steps = np.abs(np.diff(np.unique(values)))
-    return float(steps.min() / np.sqrt(12.0)) if 1 < values.size and steps.size else 0.0
+    return float(steps.min() / np.sqrt(12.0)) if values.size > 1 and steps.size else 0.0
 
 
 def _binned(time: Array, values: Array, axis: Array, bins: int) -> tuple[Array, Array, Array, Array]:
@@ -197,7 +202,9 @@ def _binned(time: Array, values: Array, axis: Array, bins: int) -> tuple[Array, 
     at = np.clip(np.searchsorted(edges, time, side="right") - 1, 0, bins - 1)
     counts = np.bincount(at, minlength=bins).astype(float)
     filled = counts > 0
-    means = [np.bincount(at, series, minlength=bins)[filled] / counts[filled] for series in (time, values, axis)]
+    means = [
+        np.bincount(at, series, minlength=bins)[filled] / counts[filled] for series in (time, values, axis)
+    ]
     return means[0], means[1], counts[filled], means[2]
 
 

@@ -67,7 +67,11 @@ class Data:
     @property
     def injections(self) -> tuple[float, ...]:
         """Times (s) at which a sample was injected."""
-        marks = [e.time for e in self.run.events if re.search(r"injection\s*mark|\binject\b", e.text, re.IGNORECASE)]
+        marks = [
+            e.time
+            for e in self.run.events
+            if re.search(r"injection\s*mark|\binject\b", e.text, re.IGNORECASE)
+        ]
         marks += [e.time for e in self.run.events if re.fullmatch(r"injection", e.category)]
         trend = self.run.trends.get("InjectionValve.Position")
         if trend is not None and trend.values.size:

@@ -21,7 +21,7 @@ FLAT_WIDTH = 2e-3
 
 @dataclass(frozen=True)
 class DetectorReport:
-    """Noise (SI), drift (SI per s, from what is not peak), and the level (SI) at which it is cut off, or None."""
+    """Noise (SI), drift (SI per s, from what is not peak), and where (SI) it is cut off, or None."""
 
     name: str
     noise: float
@@ -33,7 +33,9 @@ class DetectorReport:
         return {"noise": self.noise, "drift_per_s": self.drift, "saturation": self.saturation}
 
 
-def report(name: str, trend: Trend, window: tuple[float, float]) -> tuple[DetectorReport, Trend, list[Finding]]:
+def report(
+    name: str, trend: Trend, window: tuple[float, float]
+) -> tuple[DetectorReport, Trend, list[Finding]]:
     """The report on `trend` inside `window` (s), the trend without what is cut off, and findings."""
     inside = (trend.time >= window[0]) & (trend.time <= window[1]) & np.isfinite(trend.values)
     time, values = trend.time[inside], trend.values[inside]

@@ -3,7 +3,8 @@
     r(z) = r0 + J (z - z0) + U s(z - z0)
 
 U are the few directions in which simulations drawn from the (widened) posterior leave the linear model, s
-quadratic and cubic polynomials fitted to them. A part of the draws is kept back: how far the emulated misfit is
+quadratic and cubic polynomials fitted to them. A part of the draws is kept back: how far the emulated
+misfit is
 off there is part of the result, in the units of -2 log likelihood that intervals are read from.
 """
 
@@ -97,12 +98,25 @@ def emulate(fit: Fit, seed: int = 7, progress: Callable[[str, float], None] | No
     scores = missed[:trained] @ directions.T
     weights = np.linalg.solve(table[:trained].T @ table[:trained] + ridge, table[:trained].T @ scores)
     made = Emulator(
-        problem.space, fit.coordinates, scale, base, jacobian, directions, weights, problem.prior_residuals, 0.0, wanted
+        problem.space,
+        fit.coordinates,
+        scale,
+        base,
+        jacobian,
+        directions,
+        weights,
+        problem.prior_residuals,
+        0.0,
+        wanted,
     )
     truth = (body[trained:] ** 2).sum(axis=1)
     near = truth < float(base @ base) + 12.0
     said = (made.residual_many(points[trained:])[:, : base.size] ** 2).sum(axis=1)
-    gaps = np.abs(said - truth)[near] if np.any(near) else np.abs(said - truth) / max(1.0, float(truth.min() + 1.0))
+    gaps = (
+        np.abs(said - truth)[near]
+        if np.any(near)
+        else np.abs(said - truth) / max(1.0, float(truth.min() + 1.0))
+    )
     error = float(np.median(gaps)) if gaps.size else float("nan")
     return Emulator(
         made.space, made.centre, made.scale, base, jacobian, directions, weights, made.priors, error, wanted

@@ -18,6 +18,7 @@ from minifactory.calibration.estimation.curves import Observed
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.model import Plant
 from minifactory.plant.parameter_file import known_parameters
+from minifactory.plant.parameter_kinds import ParameterKind
 from minifactory.plant.parameters import Parameter, ParameterSet
 from minifactory.plant.tagging import tag_table
 from minifactory.twin.actuators import Actuators
@@ -76,14 +77,14 @@ class FactoryModel:
     threads: int | None = None
 
     @cached_property
-    def known(self) -> Mapping[str, object]:
+    def known(self) -> Mapping[str, ParameterKind]:
         """Every path that can be stated."""
         plant = self.plant
         return known_parameters(plant.columns, plant.species, plant.skids, plant.materials)
 
     def parameters(self, values: Mapping[str, float]) -> ParameterSet:
         """The plant's parameters with `values` (SI) at their paths, added where they are not stated."""
-        return with_parameters(self.plant, {**self.fixed, **values})
+        return with_parameters(self.plant, {**self.fixed, **values}, self.known)
 
     def sheet(self, parameters: ParameterSet) -> Flowsheet:
         """The flow sheet with `parameters`."""
@@ -147,7 +148,9 @@ class FactoryModel:
                 np.stack(
                     [
                         _seen(experiment, sheet, p, times, outlet, passed)
-                        for sheet, p, outlet, passed in zip(sheets, sets, batch.outlet, batch.passed, strict=True)
+                        for sheet, p, outlet, passed in zip(
+                            sheets, sets, batch.outlet, batch.passed, strict=True
+                        )
                     ]
                 )
             )
@@ -200,15 +203,19 @@ class FactoryModel:
         return np.concatenate(predicted), np.concatenate(columns)
 
 
-def with_parameters(plant: Plant, values: Mapping[str, float]) -> ParameterSet:
+def with_parameters(
+    plant: Plant, values: Mapping[str, float], kinds: Mapping[str, ParameterKind] | None = None
+) -> ParameterSet:
     """The parameters of `plant` with other values (SI); those not stated are added.
+
+    `kinds` are those of all paths that the plant can have, where they are at hand.
 
     Raises
     ------
     InputError
         Paths that the plant cannot have.
     """
-    known = known_parameters(plant.columns, plant.species, plant.skids, plant.materials)
+    known = kinds or known_parameters(plant.columns, plant.species, plant.skids, plant.materials)
     wrong = [path for path in values if path not in known]
     if wrong:
         raise InputError(
@@ -278,7 +285,12 @@ def _sections(
 
 
 def _seen(
-    experiment: Experiment, sheet: Flowsheet, parameters: ParameterSet, times: Array, outlet: Array, passed: Array
+    experiment: Experiment,
+    sheet: Flowsheet,
+    parameters: ParameterSet,
+    times: Array,
+    outlet: Array,
+    passed: Array,
 ) -> Array:
     """What the detectors show of `outlet` (nt, ports, species) at the observed times, all curves in one."""
     sensors = Sensors(tag_table(sheet.skid), sheet.skid, sheet, parameters, None)
@@ -324,5 +336,7 @@ def fraction_volumes(experiment: Experiment) -> Array:
     """m3 of each fraction, from the course's flows."""
     edges = experiment.course.at(experiment.fractions)
     times = np.array([0.0, *(s.end for s in experiment.course.segments)])
-    volumes = np.concatenate([[0.0], np.cumsum([s.volume_a + s.volume_b for s in experiment.course.segments])])
-    return np.diff(np.interp(edges, times, volumes), axis=1)[:, 0]
+    volumes = np.concatenate(
+        [[0.0], np.cumsum([s.volume_a + s.volume_b for s in experiment.course.segments])]
+    )
+    return np.asarray(np.diff(np.interp(edges, times, volumes), axis=1)[:, 0])

@@ -1,4 +1,4 @@
-"""Runs through the digital factory as experiments: windows, curves, assays; and start values from retention."""
+"""Runs through the digital factory as experiments: windows, curves, assays; start values from retention."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 SEEN = ("equilibrate", "load", "wash", "elute")
 FITTED = ("load", "wash", "elute")
-"""Kinds of phase in which the curves are fitted: strip and cleaning change the refractive index, not the protein."""
+"""Kinds of phase in which the curves are fitted: later ones change the refractive index, not the protein."""
 AHEAD = 120.0
 """s before the window from which a run is simulated anew for every parameter."""
 PROMINENCE = 0.03
@@ -46,7 +46,12 @@ class Prepared:
 
 
 def prepare(
-    data: Data, plant: Plant, sheet: Flowsheet, first: tuple[int, ...], planned: Run | None, signals: Sequence[str] = ()
+    data: Data,
+    plant: Plant,
+    sheet: Flowsheet,
+    first: tuple[int, ...],
+    planned: Run | None,
+    signals: Sequence[str] = (),
 ) -> Prepared:
     """`data` as an experiment: UV and conductivity from load to elution, fractions that were analysed.
 
@@ -88,7 +93,8 @@ def prepare(
             or [
                 Finding(
                     data.name,
-                    "neither absorbance nor conductivity: " + (", ".join(list(data.run.trends)[:8]) or "no curves"),
+                    "neither absorbance nor conductivity: "
+                    + (", ".join(list(data.run.trends)[:8]) or "no curves"),
                     "a UV or conductivity curve",
                     "Name the columns e.g. `UV 280 [mAU]` and `Cond [mS/cm]`.",
                 )
@@ -160,7 +166,9 @@ ASSAY_NOISE = 0.02
 """Deviation of an analysed concentration, relative (assumed: 2 % of the value plus 2 % of the largest)."""
 
 
-def _liquids(course: Course, plant: Plant, sheet: Flowsheet, begin: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _liquids(
+    course: Course, plant: Plant, sheet: Flowsheet, begin: float
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Materials with protein, and materials that pump B delivered, after `begin` (s)."""
     feeds: dict[str, None] = {}
     buffers: dict[str, None] = {}
@@ -197,7 +205,7 @@ class Starts:
 
 
 def retention_starts(model: FactoryModel, column: Column) -> Starts:
-    """Start values of k_eq (and nu, with several slopes) that put the predicted peaks onto the measured ones."""
+    """Start values of k_eq (and nu, with several slopes) that put predicted peaks onto measured ones."""
     plant = model.plant
     if column.binding_model.lower() != "sma" or column.counter_ion is None:
         return Starts({}, {}, {}, ())
@@ -214,7 +222,11 @@ def retention_starts(model: FactoryModel, column: Column) -> Starts:
         if curve is None:
             continue
         times, outlet = model.outlets({}, experiment)
-        measured = find_peaks(experiment.course.at(curve.time), curve.values, min_prominence=PROMINENCE * float(np.ptp(curve.values)))  # noqa: E501
+        measured = find_peaks(
+            experiment.course.at(curve.time),
+            curve.values,
+            min_prominence=PROMINENCE * float(np.ptp(curve.values)),
+        )
         gradient = _rising(times, outlet[:, salt])
         expected = [
             (name, float(times[int(np.argmax(outlet[:, names.index(name)]))]))
@@ -255,9 +267,13 @@ def retention_starts(model: FactoryModel, column: Column) -> Starts:
                     values[f"{path}.nu"], values[f"{path}.k_eq"] = told.nu, told.k_eq
                     continue
             except InputError as fault:
-                findings += [_warning(Finding(f"{f.where} of {name}", f.found, f.expected, f.remedy)) for f in fault.findings]
+                findings += [
+                    _warning(Finding(f"{f.where} of {name}", f.found, f.expected, f.remedy))
+                    for f in fault.findings
+                ]
         ratios = [
-            equilibrium_constant(nu, measured, capacity, solid) / equilibrium_constant(nu, predicted, capacity, solid)
+            equilibrium_constant(nu, measured, capacity, solid)
+            / equilibrium_constant(nu, predicted, capacity, solid)
             for measured, predicted in pairs
         ]
         values[f"{path}.k_eq"] = old * float(np.exp(np.mean(np.log(ratios))))

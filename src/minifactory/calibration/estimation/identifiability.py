@@ -1,6 +1,7 @@
 """What the data can tell and what they cannot, in words, with the experiment that would help.
 
-Information is judged on the data alone, without priors: the derivatives of the whitened residuals. A parameter
+Information is judged on the data alone, without priors: the derivatives of the whitened residuals. A
+parameter
 is *told* when the data alone give it a useful interval, *leant on its prior* when the interval is mostly what
 was believed before, and *confounded* with another when only a combination of both is told.
 """
@@ -34,7 +35,8 @@ REMEDIES = (
     (("henry", "affinity"), "Add a run at another load or salt concentration"),
     (("interstitial_porosity", "particle_porosity", "pore_accessibility"),
      "Inject a tracer that enters no pores (blue dextran) beside salt"),
-    (("film_coefficient", "pore_diffusivity", "surface_diffusivity", "dispersivity", "axial_dispersion", "k_kin"),
+    (("film_coefficient", "pore_diffusivity", "surface_diffusivity", "dispersivity", "axial_dispersion",
+    "k_kin"),
      "Inject pulses at other velocities, e.g. a third and three times the present one"),
     (("volume_factor",), "Inject a pulse with the column by-passed"),
     (("strength", "gain", "offset", "path_length", "extinction"),
@@ -104,7 +106,8 @@ def _findings(fit: Fit, told: list[Told], own: Array, data: str) -> list[Finding
         found.append(
             Finding(
                 "calibrate",
-                f"{_pair(paths[i], paths[j])} are not identifiable from {data} (correlation {pairs[i, j]:.3f})",
+                f"{_pair(paths[i], paths[j])} are not identifiable from {data} (correlation "
+                f"{pairs[i, j]:.3f})",
                 remedy=f"{remedy(paths[i])}, or fix {_short(paths[j])}.",
                 severity="warning",
             )
@@ -150,7 +153,9 @@ def correlations(jacobian: Array) -> Array:
 
 
 def _strongest(pairs: Array) -> list[tuple[int, int]]:
-    where = [(abs(pairs[i, j]), i, j) for i in range(len(pairs)) for j in range(i) if abs(pairs[i, j]) > CONFOUNDED]
+    where = [
+        (abs(pairs[i, j]), i, j) for i in range(len(pairs)) for j in range(i) if abs(pairs[i, j]) > CONFOUNDED
+    ]
     return [(j, i) for _, i, j in sorted(where, reverse=True)]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from minifactory.calibration.estimation.candidates import automatic, free_parameter
 from minifactory.calibration.estimation.column_step import DIFFUSION, FILM, Options
+from minifactory.calibration.estimation.curves import Observed
 from minifactory.calibration.estimation.data import Data, DataKind, kind_of
 from minifactory.calibration.estimation.emulator import emulate
 from minifactory.calibration.estimation.factory import FactoryModel, first_positions
@@ -101,7 +102,12 @@ def inverse_step(
         emulator = emulate(found, progress=progress)
         error = emulator.error
         posterior = sample(
-            emulator, found.coordinates, found.covariance, found.rivals, steps=options.samples, progress=progress
+            emulator,
+            found.coordinates,
+            found.covariance,
+            found.rivals,
+            steps=options.samples,
+            progress=progress,
         )
         findings += list(posterior.findings)
         profiles = {
@@ -135,7 +141,7 @@ def inverse_step(
                 c.observed.name: {
                     "noise_factor": c.residuals.noise_factor,
                     "model_error": c.residuals.size,
-                    "model_error_length_s": c.residuals.length,
+                    "residuals_that_count_as_one": c.residuals.correlated,
                     "relative_model_error": c.residuals.size / float(np.ptp(c.observed.values)),
                 }
                 for c in drawn
@@ -167,7 +173,12 @@ def _chosen(
             continue
         item = free_parameter(plant, path)
         source = {"film_coefficient": FILM, "pore_diffusivity": DIFFUSION}.get(path.rsplit(".", 1)[-1])
-        if tracer and source in tracer and plant.species[path.split(".")[1]].role.is_protein:
+        if (
+            tracer
+            and source is not None
+            and source in tracer
+            and plant.species[path.split(".")[1]].role.is_protein
+        ):
             value = tracer[source]
             prior = Prior(value, TRACER_SPREAD, "the absorbing tracer of the pulses, taken as the protein")
             item = replace(item, start=min(max(value, item.lower), item.upper), prior=prior)
@@ -199,7 +210,8 @@ def _quality(curves: Sequence) -> list[Finding]:  # type: ignore[type-arg]
                     item.observed.name,
                     f"the fit explains {100 * max(r_squared, 0.0):.0f} % of the curve's variation",
                     f"{100 * POOR:.0f} % or more",
-                    "Do not trust its parameters: are column, liquids and recipe of the case those of this run, and "
+                    "Do not trust its parameters: are column, liquids and recipe of the case those "
+                    "of this run, and "
                     "does the model have all the species that the curve shows?",
                     "warning",
                 )
@@ -207,7 +219,9 @@ def _quality(curves: Sequence) -> list[Finding]:  # type: ignore[type-arg]
     return found
 
 
-def _mesh(model: FactoryModel, values: Mapping[str, float], curves: Sequence, problem: Problem) -> list[Finding]:  # type: ignore[type-arg]
+def _mesh(
+    model: FactoryModel, values: Mapping[str, float], curves: Sequence[Observed], problem: Problem
+) -> list[Finding]:
     fine = replace(model, elements=3 * model.elements, tolerance=0.3 * model.tolerance)
     both = [problem.split(each.predict([values])[0]) for each in (model, fine)]
     found = []

@@ -1,7 +1,8 @@
 """The best fit: bounded least squares from several starts, first robust, then with the residual model.
 
 The first pass takes one per cent of each curve's range for what the model may miss, as independent noise, and
-limits the influence of single points (soft L1 loss); its residuals then tell noise and discrepancy apart, and the fit is repeated under that covariance until the
+limits the influence of single points (soft L1 loss); its residuals then tell noise and discrepancy apart,
+and the fit is repeated under that covariance until the
 residual model stands. Starts are a scrambled Sobol sequence over priors or bounds; the best few are followed.
 """
 
@@ -162,7 +163,7 @@ def fit(
         count += used
         coordinates = coordinates if best is None else best
     result = summary(problem, coordinates)
-    rivals = []
+    rivals: list[Array] = []
     for _, other in found[1:]:
         gap = np.abs(other - result.coordinates)
         if np.any(gap > np.maximum(5.0 * result.deviations, SAME * np.ptp(_box(problem), axis=0))):

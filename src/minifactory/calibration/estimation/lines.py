@@ -6,7 +6,7 @@ from collections import deque
 
 from minifactory.calibration.estimation.transfer import Line
 from minifactory.errors import Finding, InputError
-from minifactory.twin.engine import Bed, StirredTank, Tube
+from minifactory.twin.engine import StirredTank, Tube
 from minifactory.twin.flowsheet import Flowsheet
 
 INJECT = "inject"
@@ -35,7 +35,7 @@ def loop_of(sheet: Flowsheet) -> str:
 
 
 def line_between(sheet: Flowsheet, start: str, detector: str, column: str | None) -> Line:
-    """The line from the outlet of unit `start` to the outlet of `detector`, through `column` (left out) or not.
+    """The line from the outlet of unit `start` to the outlet of `detector`, past or through `column`.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def line_between(sheet: Flowsheet, start: str, detector: str, column: str | None
     ways: dict[str, list[str]] = {}
     for link in sheet.network.links:
         ways.setdefault(link.source, []).append(link.target)
-    waiting = deque([(start,)])
+    waiting: deque[tuple[str, ...]] = deque([(start,)])
     while waiting:
         way = waiting.popleft()
         if way[-1] == detector:
@@ -68,9 +68,7 @@ def _line(sheet: Flowsheet, names: tuple[str, ...]) -> Line:
     volumes, stages = [], []
     for name in names:
         unit = sheet.network.unit(name)
-        if isinstance(unit, Bed):
-            continue
-        volumes.append(unit.volume)
-        stages.append(unit.stages or unit.max_stages if isinstance(unit, Tube) else 1)
-        assert isinstance(unit, Tube | StirredTank)
+        if isinstance(unit, Tube | StirredTank):
+            volumes.append(unit.volume)
+            stages.append((unit.stages or unit.max_stages) if isinstance(unit, Tube) else 1)
     return Line(tuple(volumes), tuple(stages))

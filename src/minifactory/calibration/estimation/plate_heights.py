@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PeakShape:
-    """An exponentially modified Gaussian: area, mean and variance (of the axis), and how well it describes."""
+    """An exponentially modified Gaussian: area, mean and variance (of the axis), quality."""
 
     area: float
     mean: float
@@ -53,7 +53,7 @@ class PlateHeight:
 
 @dataclass(frozen=True)
 class VanDeemter:
-    """H = A + B / u + C u: coefficients with 95 % intervals (SI), R2, and the heights that it went through."""
+    """H = A + B / u + C u: coefficients with 95 % intervals (SI), R2, and the heights."""
 
     a: tuple[float, float, float]
     b: tuple[float, float, float] | None
@@ -92,7 +92,9 @@ def describe_peak(x: Array, y: Array, others: Array | None = None) -> PeakShape:
     noise = float(1.4826 * np.median(np.abs(np.diff(y, 2))) / np.sqrt(6.0))
     if not height > 6.0 * noise or above.size < 3:
         raise InputError(
-            Finding("pulse", f"no peak (height {height:.3g}, noise {noise:.3g})", "a peak above 6 times the noise")
+            Finding(
+                "pulse", f"no peak (height {height:.3g}, noise {noise:.3g})", "a peak above 6 times the noise"
+            )
         )
     width = max(float(np.ptp(above)), float(np.ptp(x)) / y.size) / 2.355
     columns = [np.ones_like(x), (x - x.mean()) / np.ptp(x)]
@@ -136,7 +138,9 @@ def _moment_spread(jacobian: Array, residual: Array, sigma: float, tau: float) -
     covariance = np.linalg.pinv(jacobian.T @ jacobian) * scale
     of_mean = np.array([1.0, 0.0, tau])
     of_variance = np.array([0.0, 2.0 * sigma**2, 2.0 * tau**2])
-    return float(np.sqrt(of_mean @ covariance @ of_mean)), float(np.sqrt(of_variance @ covariance @ of_variance))
+    return float(np.sqrt(of_mean @ covariance @ of_mean)), float(
+        np.sqrt(of_variance @ covariance @ of_variance)
+    )
 
 
 def plate_height(
@@ -168,7 +172,8 @@ def plate_height(
         raise InputError(
             Finding(
                 name,
-                f"the peak ({1e6 * shape.mean:.3g} mL, variance {1e12 * shape.variance:.3g} mL2) is not wider than "
+                f"the peak ({1e6 * shape.mean:.3g} mL, variance {1e12 * shape.variance:.3g} mL2) is "
+                "not wider than "
                 f"the lines ({1e6 * line_volume:.3g} mL, {1e12 * line_variance:.3g} mL2)",
                 "a pulse through the column",
                 "Inject less, or correct the volumes of the lines.",

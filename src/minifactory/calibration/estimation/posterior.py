@@ -1,7 +1,8 @@
 """The posterior by Markov chain Monte Carlo, and whether it has more than one mode.
 
 Affine-invariant ensemble sampling (J. Goodman, J. Weare, Comm. Appl. Math. Comp. Sci. 5 (2010) 65; emcee, D.
-Foreman-Mackey et al., PASP 125 (2013) 306). Walkers start around the best fit and, where other optima fit nearly
+Foreman-Mackey et al., PASP 125 (2013) 306). Walkers start around the best fit and, where other optima fit
+nearly
 as well, around those too. The chain's length is judged by its own autocorrelation time.
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-import emcee
+import emcee  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
@@ -80,7 +82,9 @@ def sample(
     slowest = float(np.nanmax(np.where(np.isfinite(times), times, steps)))
     flat = chain.reshape(-1, count)
     effective = flat.shape[0] / max(slowest, 1.0)
-    modes = {path: found for i, path in enumerate(problem.space.paths) if len(found := modes_of(flat[:, i])) > 1}
+    modes = {
+        path: found for i, path in enumerate(problem.space.paths) if len(found := modes_of(flat[:, i])) > 1
+    }
     findings = []
     if effective < ENOUGH:
         findings.append(
@@ -139,20 +143,25 @@ def modes_of(samples: Array, bins: int = 80) -> tuple[float, ...]:
     low, high = np.quantile(samples, [0.001, 0.999])
     if not high > low:
         return (float(low),)
-    counts, edges = np.histogram(samples, bins=bins, range=(float(low), float(high)))
+    margin = 0.15 * float(high - low)  # a mode at the edge is a maximum, too
+    counts, edges = np.histogram(samples, bins=bins, range=(float(low) - margin, float(high) + margin))
     smooth = gaussian_filter1d(counts.astype(float), 3.5, mode="constant")
     inner = np.flatnonzero((smooth[1:-1] > smooth[:-2]) & (smooth[1:-1] >= smooth[2:])) + 1
     tops = [int(i) for i in inner]
     separated = True
     while separated and len(tops) > 1:
         separated = False
-        for a, b in zip(tops[:-1], tops[1:], strict=True):
+        for a, b in pairwise(tops):
             valley = float(smooth[a : b + 1].min())
             if valley > VALLEY * min(smooth[a], smooth[b]):
                 tops.remove(a if smooth[a] < smooth[b] else b)
                 separated = True
                 break
     middles = 0.5 * (edges[1:] + edges[:-1])
-    borders = [0, *(int(a + np.argmin(smooth[a : b + 1])) for a, b in zip(tops[:-1], tops[1:], strict=True)), bins]
-    shares = [counts[i:j].sum() / max(counts.sum(), 1) for i, j in zip(borders[:-1], borders[1:], strict=True)]
+    borders = [
+        0,
+        *(int(a + np.argmin(smooth[a : b + 1])) for a, b in pairwise(tops)),
+        bins,
+    ]
+    shares = [counts[i:j].sum() / max(counts.sum(), 1) for i, j in pairwise(borders)]
     return tuple(float(middles[t]) for t, share in zip(tops, shares, strict=False) if share >= LIGHTEST)

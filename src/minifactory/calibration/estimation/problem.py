@@ -1,6 +1,7 @@
 """A fit as a function: from coordinates to whitened residuals, prior included, with derivatives.
 
-Whatever predicts the curves (:class:`Model`: a transfer function, the digital factory, an emulator) is used in
+Whatever predicts the curves (:class:`Model`: a transfer function, the digital factory, an emulator) is used
+in
 the same way by least squares, profiles, Monte Carlo and the design of experiments.
 """
 
@@ -61,11 +62,6 @@ class Problem:
         """Number of values."""
         return sum(curve.size for curve in self.curves)
 
-    @property
-    def log_determinant(self) -> float:
-        """Of the covariance of all curves."""
-        return sum(w.log_determinant for w in self._whiteners)
-
     def split(self, stacked: Array) -> list[Array]:
         """The parts of a stacked array (n, ...) by curve."""
         return np.split(stacked, np.cumsum([curve.size for curve in self.curves])[:-1])
@@ -76,7 +72,7 @@ class Problem:
 
     @property
     def _informed(self) -> NDArray[np.bool_]:
-        return np.isfinite(self.space.prior_spread)
+        return np.asarray(np.isfinite(self.space.prior_spread))
 
     def prior_residuals(self, coordinates: Array) -> Array:
         """One residual per prior."""
@@ -86,7 +82,7 @@ class Problem:
 
     def residual(self, coordinates: Array) -> Array:
         """All residuals of deviation 1: curves, then priors."""
-        return self.residual_many(coordinates[None, :])[0]
+        return np.asarray(self.residual_many(coordinates[None, :])[0])
 
     def residual_many(self, coordinates: Array) -> Array:
         """The same at each of (k, p) coordinates; a large constant where the model fails."""
@@ -109,13 +105,16 @@ class Problem:
         """Residuals (m,) and their derivatives (m, p) by the coordinates."""
         values = self.space.values(coordinates)
         slopes = {
-            item.path: (item.back(float(c) + DIFFERENCE) - item.back(float(c) - DIFFERENCE)) / (2.0 * DIFFERENCE)
+            item.path: (item.back(float(c) + DIFFERENCE) - item.back(float(c) - DIFFERENCE))
+            / (2.0 * DIFFERENCE)
             for item, c in zip(self.space.free, coordinates, strict=True)
         }
         steps = {path: DIFFERENCE * abs(slope) for path, slope in slopes.items()}
         predicted, jacobian = self.model.sensitivities(values, steps)
         scaled = jacobian * np.array([slopes[path] for path in self.space.paths])
-        residual = np.concatenate([self.whitened(self.observed - predicted), self.prior_residuals(coordinates)])
+        residual = np.concatenate(
+            [self.whitened(self.observed - predicted), self.prior_residuals(coordinates)]
+        )
         known = self._informed
         rows = np.diag(1.0 / np.where(known, self.space.prior_spread, 1.0))[known]
         return residual, np.concatenate([-self.whitened(scaled), rows])

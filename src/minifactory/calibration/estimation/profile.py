@@ -1,6 +1,7 @@
 """Profile likelihood: how the misfit rises when one parameter is held and all others follow.
 
-The 95 % interval is where -2 log likelihood has risen by 3.84 (chi-square with one degree of freedom). It needs
+The 95 % interval is where -2 log likelihood has risen by 3.84 (chi-square with one degree of freedom). It
+needs
 no assumption on the form of the posterior; where the profile stays flat the interval is open, which is what
 "not identifiable" means. Source: A. Raue et al., Bioinformatics 25 (2009) 1923.
 """
@@ -44,7 +45,7 @@ class Judged(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """One profile: values (SI), rise of -2 log likelihood, and the 95 % interval (SI; infinite where open)."""
+    """One profile: values (SI), rise of -2 log likelihood, and the 95 % interval (SI, or infinite)."""
 
     path: str
     values: Array

@@ -36,7 +36,8 @@ CONDUCTIVITY_LAG = 0.5
 class Pulse:
     """One curve of one injection.
 
-    `observed.time` is the volume since the injection divided by `flow` (m3/s): the few seconds at another flow
+    `observed.time` is the volume since the injection divided by `flow` (m3/s): the few seconds at another
+    flow
     while the loop is emptied do not matter. `species` are the tracers that may show in it; `bypass`: without
     column.
     """
@@ -64,9 +65,14 @@ def pulses_of(data: Data, sheet: Flowsheet, column: Column, bypass: bool) -> tup
     flow = run.trends.get(FLOW)
     if flow is None or not flow.values.size or not float(np.max(flow.values)) > 0.0:
         raise InputError(
-            Finding(data.name, "no flow curve", "the flow of a pulse, as a curve", "Export the flow with the curves.")
+            Finding(
+                data.name,
+                "no flow curve",
+                "the flow of a pulse, as a curve",
+                "Export the flow with the curves.",
+            )
         )
-    start, injected = _injection(data, flow)
+    start, injected = _injection(data)
     later = flow.values[flow.time > start]
     steady = float(np.median(later[later > 0.0])) if np.any(later > 0.0) else 0.0
     if steady <= 0.0:
@@ -103,7 +109,7 @@ def _trend(trends: Mapping[str, Trend], tag: str) -> tuple[Trend, ...]:
     return (trends[tag],) if tag in trends else ()
 
 
-def _injection(data: Data, flow: Trend) -> tuple[float, float]:
+def _injection(data: Data) -> tuple[float, float]:
     """When the injection began (s), and the volume (m3) that the loop was emptied with."""
     marks = data.injections
     if not marks:
@@ -116,7 +122,9 @@ def _injection(data: Data, flow: Trend) -> tuple[float, float]:
             )
         )
     start = marks[0]
-    ends = [e.time for e in data.run.events if e.time > start and e.text.lower().startswith("injectionvalve load")]
+    ends = [
+        e.time for e in data.run.events if e.time > start and e.text.lower().startswith("injectionvalve load")
+    ]
     trend = data.run.trends.get("InjectionValve.Position")
     if trend is not None and trend.values.size:
         ends += trend.time[np.flatnonzero(np.diff(trend.values) < 0.0) + 1].tolist()
@@ -175,7 +183,9 @@ class PulseModel:
         name = self.column.name
         reach = {SALT: 1.0, EXCLUDED: 0.0}.get(species, values.get("tracer.pore_accessibility", 0.5))
         film = values[f"{name}.ions.film_coefficient" if species == SALT else "tracer.film_coefficient"]
-        diffusion = values.get("tracer.pore_diffusivity" if species != SALT else f"{name}.ions.pore_diffusivity")
+        diffusion = values.get(
+            "tracer.pore_diffusivity" if species != SALT else f"{name}.ions.pore_diffusivity"
+        )
         return BedAnswer(
             length=self.column.bed_height,
             area=self.column.area,

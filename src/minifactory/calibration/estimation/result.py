@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from minifactory.calibration.estimation.curves import Observed
 from minifactory.calibration.estimation.discrepancy import Residuals, baseline_of
-from minifactory.calibration.estimation.identifiability import Identifiability, identifiability
+from minifactory.calibration.estimation.identifiability import Identifiability
 from minifactory.calibration.estimation.least_squares import Fit
 from minifactory.calibration.estimation.posterior import Posterior
 from minifactory.calibration.estimation.profile import Profile
@@ -59,12 +59,14 @@ class Estimate:
     @property
     def trusted(self) -> bool:
         """Whether it may go into a new version of the parameters."""
-        return self.verdict not in ("not told", "at a bound") and bool(np.isfinite([self.lower, self.upper]).all())
+        return self.verdict not in ("not told", "at a bound") and bool(
+            np.isfinite([self.lower, self.upper]).all()
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class FittedCurve:
-    """A curve with what was fitted (baseline included) and the 95 % band of a new measurement, all SI (n,)."""
+    """A curve with what was fitted (baseline included) and the 95 % band of a measurement, SI (n,)."""
 
     observed: Observed
     fitted: Array
@@ -108,17 +110,26 @@ class Calibration:
 
 
 def estimates_of(
-    fit: Fit, told: Identifiability, posterior: Posterior | None = None, profiles: Mapping[str, Profile] | None = None
+    fit: Fit,
+    told: Identifiability,
+    posterior: Posterior | None = None,
+    profiles: Mapping[str, Profile] | None = None,
 ) -> tuple[Estimate, ...]:
     """The estimates of a fit, with the intervals of the posterior, else the profiles, else the covariance."""
     found = []
-    for at, (free, c, sd) in enumerate(zip(fit.problem.space.free, fit.coordinates, fit.deviations, strict=True)):
+    for at, (free, c, sd) in enumerate(
+        zip(fit.problem.space.free, fit.coordinates, fit.deviations, strict=True)
+    ):
         low, high, method = float(c - WIDE * sd), float(c + WIDE * sd), "covariance"
         spread = float(sd)
         if profiles and free.path in profiles:
             held, method = profiles[free.path], "profile"
-            low = free.forward(held.lower) if np.isfinite(held.lower) and held.lower > 0 or free.scale is Scale.LINEAR else -np.inf  # noqa: E501
-            high = free.forward(held.upper) if np.isfinite(held.upper) else np.inf
+            low = (
+                free.forward(held.lower)
+                if (np.isfinite(held.lower) and held.lower > 0) or free.scale is Scale.LINEAR
+                else -np.inf
+            )
+            high = _forward(free, held.upper)
         if posterior is not None:
             low, high = posterior.interval(at)
             spread, method = float(posterior.samples[:, at].std()), "posterior"
@@ -139,6 +150,12 @@ def estimates_of(
     return tuple(found)
 
 
+def _forward(free: Free, value: float) -> float:
+    if not np.isfinite(value) or (free.scale is Scale.LOG and value <= 0.0):
+        return value if not np.isfinite(value) else float("-inf")
+    return free.forward(value)
+
+
 def _back(free: Free, coordinate: float) -> float:
     if not np.isfinite(coordinate):
         return coordinate
@@ -148,30 +165,21 @@ def _back(free: Free, coordinate: float) -> float:
 
 
 def fitted_curves(fit: Fit) -> tuple[FittedCurve, ...]:
-    """Curves with the fit and the band of a new measurement: parameters, model error and noise together."""
+    """Curves with the fit and the band of a new measurement: parameters, model error and noise together.
+
+    What the parameters contribute is the leverage of each point: its part in the column space of the whitened
+    derivatives, in units of its own variance. That needs no covariance of parameters that nothing tells.
+    """
     problem = fit.problem
-    values = fit.values
-    slopes = {
-        f.path: (f.back(float(c) + 1e-4) - f.back(float(c) - 1e-4)) / 2e-4
-        for f, c in zip(problem.space.free, fit.coordinates, strict=True)
-    }
-    predicted, jacobian = problem.model.sensitivities(values, {p: 1e-4 * abs(s) for p, s in slopes.items()})
-    scaled = jacobian * np.array(list(slopes.values()))
-    capped = np.minimum(fit.deviations, 2.0)
-    shrink = capped / np.maximum(fit.deviations, 1e-300)
-    covariance = fit.covariance * np.outer(shrink, shrink)
-    variance = np.einsum("ij,jk,ik->i", scaled, covariance, scaled)
+    predicted = problem.model.predict([fit.values])[0]
+    spaces, sizes, _ = np.linalg.svd(fit.jacobian, full_matrices=False)
+    told = spaces[: problem.size, sizes > 1e-8 * max(float(sizes.max(initial=0.0)), 1e-300)]
+    leverage = (told**2).sum(axis=1)
     out = []
-    for curve, model, mean, var in zip(
-        problem.curves, problem.residuals, problem.split(predicted), problem.split(variance), strict=True
+    for curve, model, mean, share in zip(
+        problem.curves, problem.residuals, problem.split(predicted), problem.split(leverage), strict=True
     ):
         base = baseline_of(curve, model, curve.values - mean)
-        total = np.maximum(var, 0.0) + (model.size * curve.gains) ** 2 + (model.noise_factor * curve.noise) ** 2
-        half = WIDE * np.sqrt(total)
+        half = WIDE * model.deviations(curve) * np.sqrt(1.0 + share * model.correlated)
         out.append(FittedCurve(curve, mean + base, mean + base - half, mean + base + half, model))
     return tuple(out)
-
-
-def judged(fit: Fit, data: str) -> Identifiability:
-    """Shorthand of :func:`identifiability`."""
-    return identifiability(fit, data)

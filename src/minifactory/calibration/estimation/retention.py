@@ -70,7 +70,9 @@ class Retention:
         point = np.array([self.nu, math.log(self.k_eq)])
 
         def at(coordinates: Array) -> float:
-            return math.log(peak_salt(coordinates[0], math.exp(coordinates[1]), start, slope, self.capacity, self.solid))
+            return math.log(
+                peak_salt(coordinates[0], math.exp(coordinates[1]), start, slope, self.capacity, self.solid)
+            )
 
         value = at(point)
         steps = 1e-5 * np.maximum(np.abs(point), 1.0)
@@ -119,7 +121,8 @@ def yamamoto(elutions: Sequence[Elution], capacity: float, solid: float) -> Rete
         raise InputError(
             Finding(
                 "retention",
-                f"{len(elutions)} gradients with slopes that differ by a factor of {slopes.max() / slopes.min():.2f}",
+                f"{len(elutions)} gradients with slopes that differ by a factor of "
+                f"{slopes.max() / slopes.min():.2f}",
                 f"two or more whose slopes differ by a factor of {CLOSE} at least",
                 "Add a gradient of another length, about three times as steep or as shallow.",
             )

@@ -146,7 +146,9 @@ def _distinct(data: Sequence[Data]) -> list[Data]:
     for item in data:
         if item.sha256 in seen:
             findings.append(
-                Finding(item.name, f"is the same run as {seen[item.sha256]}", "each run once", "Leave one out.")
+                Finding(
+                    item.name, f"is the same run as {seen[item.sha256]}", "each run once", "Leave one out."
+                )
             )
         seen.setdefault(item.sha256, item.name)
     if findings:

@@ -97,7 +97,9 @@ class Space:
                     Finding(item.path, f"lower bound {item.lower:g} on a logarithmic scale", "more than 0")
                 )
             if not item.lower < item.upper:
-                findings.append(Finding(item.path, f"bounds {item.lower:g} to {item.upper:g}", "lower < upper"))
+                findings.append(
+                    Finding(item.path, f"bounds {item.lower:g} to {item.upper:g}", "lower < upper")
+                )
             elif not item.lower <= item.start <= item.upper:
                 findings.append(
                     Finding(

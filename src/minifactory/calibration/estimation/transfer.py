@@ -88,18 +88,20 @@ class BedAnswer:
         if held <= 0.0:
             return np.zeros_like(s)
         if self.pore_diffusion is None:
-            inside = held * s * self.particle_radius / 3.0
+            inside: Complex = held * s * self.particle_radius / 3.0
         else:
             diffusion = max(pores, 1e-12) * self.pore_diffusion
             w = self.particle_radius * np.sqrt(held * s / diffusion)
-            inside = diffusion / self.particle_radius * (w / np.tanh(w) - 1.0)
+            inside = np.asarray(
+                diffusion / self.particle_radius * (w / np.tanh(w) - 1.0), dtype=np.complex128
+            )
         k = self.film_coefficient
         return np.asarray(k * inside / (k + inside))
 
 
 @dataclass(frozen=True)
 class Line:
-    """Everything between injection and detector besides the bed: equal stirred cells of a volume (m3) each."""
+    """Everything between injection and detector besides the bed: stirred cells by tube, volumes in m3."""
 
     volumes: tuple[float, ...]
     stages: tuple[int, ...]
@@ -127,7 +129,7 @@ def pulse_answer(
     window = 2.0 * float(times[-1])
     step = window / POINTS
     damping = WRAP / window
-    s = damping + 2j * np.pi * np.arange(FREQUENCIES) / window
+    s = np.asarray(damping + 2j * np.pi * np.arange(FREQUENCIES) / window, dtype=np.complex128)
     width = injected / flow
     answer = line.transfer(s, flow) / (1.0 + s * lag)
     if bed is not None:
@@ -135,4 +137,4 @@ def pulse_answer(
     if width > 0.0:
         answer = answer * (-np.expm1(-s * width)) / (s * width)
     course = np.fft.irfft(answer, POINTS) / step * np.exp(damping * step * np.arange(POINTS))
-    return np.interp(times, step * np.arange(POINTS), course)
+    return np.asarray(np.interp(times, step * np.arange(POINTS), course))

@@ -1,0 +1,78 @@
+"""The command `calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minifactory.app.calibrate import calibrate_case, gather, write
+from minifactory.app.case import open_case
+from minifactory.calibration.estimation.column_step import Options
+from minifactory.calibration.estimation.page import document
+from minifactory.calibration.estimation.result import Calibration
+from minifactory.cli.kernels import warm_up
+from minifactory.cli.output import Exit, print_finding, print_json, stderr, stdout
+from minifactory.cli.progress import bar
+from minifactory.units import show
+
+
+def calibrate(
+    folder: Path,
+    data: tuple[str, ...],
+    estimate: tuple[str, ...],
+    hold: tuple[str, ...],
+    column: str,
+    samples: int,
+    starts: int,
+    seed: int,
+    runs: Path | None,
+    output: Path | None,
+    adopt: bool,
+    as_json: bool,
+) -> None:
+    """Estimate, print, write the new version and the page; exit 1 when the data told nothing."""
+    case = open_case(folder)
+    gathered = gather(data, runs)
+    warm_up()
+    with bar() as progress:
+        result = calibrate_case(
+            case,
+            gathered,
+            column=column,
+            estimate=estimate,
+            hold=hold,
+            options=Options(samples, starts, seed),
+            progress=progress,
+        )
+    written = write(case, result, output, adopt)
+    for finding in result.findings:
+        print_finding(finding)
+    if as_json:
+        print_json(
+            {
+                "case": case.name,
+                **document(result),
+                "version": written.version,
+                "file": None if written.parameters is None else str(written.parameters),
+                "page": str(written.page),
+            }
+        )
+    else:
+        _print(result)
+        if written.parameters is not None:
+            stdout.print(str(written.parameters), markup=False)
+        stdout.print(str(written.page), markup=False)
+    if written.parameters is None:
+        stderr.print("The data tell none of the parameters: no new version was written.")
+        raise Exit(1)
+
+
+def _print(result: Calibration) -> None:
+    for item in result.estimates.values():
+        ends = [show(v, item.kind) if abs(v) < float("inf") else "none" for v in (item.lower, item.upper)]
+        stdout.print(
+            f"{item.path:<36} {show(item.value, item.kind):>14}   {ends[0]} to {ends[1]}   {item.verdict}",
+            markup=False,
+        )
+    for step in result.steps:
+        stderr.print(f"step {step.name}: {step.seconds:.1f} s of processor time", markup=False)
+    stderr.print(f"{result.seconds:.1f} s in all", markup=False)
