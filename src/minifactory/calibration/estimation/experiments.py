@@ -128,7 +128,7 @@ def planned(
 def decision_slopes(
     figures: Callable[[Mapping[str, float]], Array], space: Space, values: Mapping[str, float]
 ) -> Array:
-    """Derivatives (k, p) of the decision's `figures` (k,) by the coordinates, each figure in units of itself."""
+    """Derivatives (k, p) of the decision's `figures` (k,) by the coordinates, relative to each figure."""
     centre = space.coordinates(values)
     base = np.asarray(figures(values), dtype=np.float64)
     size = np.where(base != 0.0, np.abs(base), 1.0)
@@ -169,11 +169,13 @@ def _score(known: Array, item: Planned, slopes: Array | None) -> Choice:
     gain = float(np.linalg.slogdet(grown)[1] - np.linalg.slogdet(known)[1])
     if slopes is None:
         return Choice(item.name, gain, float("nan"), float("nan"))
-    before, after = (
-        float(np.sqrt(np.mean(np.einsum("ij,jk,ik->i", slopes, np.linalg.inv(m), slopes))))
-        for m in (known, grown)
-    )
-    return Choice(item.name, gain, before, after)
+    return Choice(item.name, gain, _deviation(known, slopes), _deviation(grown, slopes))
+
+
+def _deviation(information: Array, slopes: Array) -> float:
+    """Root mean square deviation of the decision's figures."""
+    variances = np.einsum("ij,jk,ik->i", slopes, np.linalg.inv(information), slopes)
+    return float(np.sqrt(np.mean(variances)))
 
 
 def _scaled(
