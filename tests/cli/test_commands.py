@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from importlib.metadata import version
 from pathlib import Path
@@ -152,3 +154,24 @@ def test_a_file_in_place_of_a_case_is_called_a_file(tmp_path: Path, says: Speaks
     said = says("check", file)
     assert said.code == 2
     assert "a file; expected the folder of a case" in said.errors
+
+
+LOADING = """
+import sys
+import minifactory.cli.main as command
+
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "minifactory.cli.checking":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Impatient())
+sys.argv[1:] = ["check", "anything"]
+command.main()
+"""
+
+
+def test_ctrl_c_while_a_command_is_loading_is_quiet() -> None:
+    ended = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.strip() == "Interrupted."

@@ -79,6 +79,9 @@ def test_a_killed_run_is_taken_up_twice(skid: Standing, short: Path) -> None:
         refused = minifactory(skid.folder, "run", short, "--resume", "last")
         assert refused.returncode == 3
         assert "another process is supervising this run" in refused.stderr
+        beside = minifactory(skid.folder, "run", short, "--samples", "0", *on_it)
+        assert beside.returncode == 3
+        assert "another process is supervising this run" in beside.stderr
         kill(first)
     (journal,) = (skid.folder / "runs").glob("*/journal")
     position = read_journal(journal)

@@ -17,7 +17,7 @@ from minifactory.app.case import Case
 from minifactory.app.links import Options
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.orbit.checkpoint import Checkpoint, checkpoint_of
-from minifactory.orbit.journal import read_journal
+from minifactory.orbit.journal import Journal, read_journal
 
 NOTE, JOURNAL = "run.json", "journal"
 LAST = "last"
@@ -172,9 +172,18 @@ def to_take_up(runs: Path, case: Case, identifier: str) -> tuple[StartedRun, Che
 
 
 def refuse_to_overrun(runs: Path, url: str) -> None:
-    """Raise InputError when a run that was cut short may still be going on at `url`."""
+    """Return when no run of the folder `runs` is going on at `url`.
+
+    Raises
+    ------
+    EnvironmentFault
+        Another process is supervising one.
+    InputError
+        One was cut short and may still be going on.
+    """
     for run in started_runs(runs):
         if run.options.connect == url and run.cut_short:
+            Journal(run.journal).close()  # refuses when somebody else holds it
             raise InputError(
                 Finding(
                     f"run {run.identifier}",

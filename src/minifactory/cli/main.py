@@ -21,6 +21,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
+INTERRUPTED = 130
+"""What typer ends with on Ctrl-C while a command is still being loaded."""
 CaseFolder = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Parameters = Annotated[Path | None, typer.Option(help="Another version of parameters.yaml.")]
@@ -318,6 +320,11 @@ def main() -> None:
         app()
     except output.Exit as end:
         sys.exit(end.code)
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        stderr.print("Interrupted.")
+        sys.exit(3)
 
 
 if __name__ == "__main__":

@@ -254,8 +254,8 @@ def check_server(target: Target, endpoint: Any) -> None:
                 where,
                 f"the server's certificate {mark} is not trusted",
                 f"a certificate in {folder / 'trusted'}",
-                f"If the equipment shows the same thumbprint, move {mark}.der there from "
-                f"{folder / 'rejected'}.",
+                f"If the equipment shows the same thumbprint, trust it: minifactory trust {folder.name} "
+                f"{mark[:16]} (or move {mark}.der there from {folder / 'rejected'}).",
             )
         )
     if fault := certificates.weakness(der):
@@ -284,14 +284,18 @@ def first_certificate(chain: bytes) -> bytes:
     return chain
 
 
+_TRUST_US = (
+    "Trust it on the server (it lies in the server's rejected list now; for a virtual skid of this machine: "
+    "minifactory trust skid-NAME {mark}), then connect again."
+)
 _REFUSALS = {
     "BadCertificateUntrusted": (
         "the server does not trust our certificate {mark}",
-        "Trust it on the server (it lies in the server's rejected list now), then connect again.",
+        _TRUST_US,
     ),
     "BadSecurityChecksFailed": (
         "the server refused our certificate {mark}",
-        "Trust it on the server (it lies in the server's rejected list now), then connect again.",
+        _TRUST_US,
     ),
     "BadCertificateUriInvalid": (
         "the server says that our certificate {mark} names another application",
@@ -312,8 +316,11 @@ def link_error(target: Target, fault: BaseException, waited: float | None = None
     if name in _REFUSALS:
         found, remedy = _REFUSALS[name]
         mark = certificates.thumbprint(target.identity.certificate)
+        user = target.user or "anonymous"
         return EquipmentError(
-            Finding(where, found.format(mark=mark, user=target.user or "anonymous"), remedy=remedy)
+            Finding(
+                where, found.format(mark=mark, user=user), remedy=remedy.format(mark=mark[:16], user=user)
+            )
         )
     if isinstance(fault, TimeoutError):
         found = f"no answer within {target.timeout if waited is None else waited:g} s"

@@ -58,7 +58,7 @@ class LinkGuard:
     @property
     def message(self) -> str:
         """``good``, or what is wrong."""
-        return "; ".join(message for _, message in self._faults.values()) or "good"
+        return "; ".join(message.rstrip(".") for _, message in self._faults.values()) or "good"
 
     def faulty(self, what: str) -> float | None:
         """Link time (s) since when `what` does not work; None when it does."""
