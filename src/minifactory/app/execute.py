@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType
 
 from minifactory.app.case import Case
 from minifactory.app.links import Link
+from minifactory.app.operating import Desk, open_desk
 from minifactory.errors import EquipmentError, Finding
 from minifactory.historian import Writer
 from minifactory.orbit.checkpoint import Checkpoint
@@ -39,6 +41,9 @@ UNATTENDED = 600.0
 """s of process time for which a run may stand (Held, Paused) before it is stopped if nobody can be asked."""
 STANDING = {State.HELD: "restart", State.PAUSED: "resume"}
 """States in which a run waits for a person, and the command that goes on from each."""
+
+LONGEST_PACE = 1.0
+"""s of real time between two scans of virtual time while a person lets the run stand, at most."""
 
 Watcher = Callable[[Status], None]
 Question = Callable[[Status], str]
@@ -138,8 +143,13 @@ def run_recipe(
     watcher: Watcher | None = None,
     ask: Question | None = None,
     journal: Journal | None = None,
+    runs: Path | None = None,
+    answers: Mapping[str, str] | None = None,
 ) -> Status:
     """The last status of the run of `case` over `link`, recorded by `writer` under `identifier`.
+
+    With `runs`, the folder of runs, other terminals can reach the controller's desk; `answers` are those to
+    the recipe's inputs that are put into `case` already.
 
     Raises
     ------
@@ -147,9 +157,32 @@ def run_recipe(
         When the start is refused.
     """
     engine = _engine(case, link, writer, ask, predictor, journal)
-    engine.load(case.bound, identifier, origin=link.origin, provenance=provenance, levels=_levels(case))
+    engine.load(
+        case.bound,
+        identifier,
+        origin=link.origin,
+        provenance=provenance,
+        levels=_levels(case),
+        answers=answers,
+    )
     reply = engine.command("start", "command line")
-    return _supervise(case, link, engine, reply, watcher, ask)
+    return _at_the_desk(case, link, engine, reply, watcher, ask, identifier, runs)
+
+
+def _at_the_desk(
+    case: Case,
+    link: Link,
+    engine: Engine,
+    reply: Reply,
+    watcher: Watcher | None,
+    ask: Question | None,
+    identifier: str,
+    runs: Path | None,
+) -> Status:
+    if runs is None:
+        return _supervise(case, link, engine, reply, watcher, ask)
+    with open_desk(engine, case, identifier, runs) as desk:
+        return _supervise(case, link, engine, reply, watcher, ask, desk)
 
 
 def take_up_run(
@@ -162,6 +195,7 @@ def take_up_run(
     *,
     watcher: Watcher | None = None,
     ask: Question | None = None,
+    runs: Path | None = None,
 ) -> Status:
     """The last status of a run that another process left in its journal, taken up over `link`.
 
@@ -174,7 +208,7 @@ def take_up_run(
     """
     engine = _engine(case, link, writer, ask, None, journal)
     reply = engine.recover(case.bound, saved, on_restart, levels=_levels(case))
-    return _supervise(case, link, engine, reply, watcher, ask)
+    return _at_the_desk(case, link, engine, reply, watcher, ask, saved.run, runs)
 
 
 def _engine(
@@ -216,9 +250,18 @@ def _levels(case: Case) -> Levels:
 
 
 def _supervise(
-    case: Case, link: Link, engine: Engine, reply: Reply, watcher: Watcher | None, ask: Question | None
+    case: Case,
+    link: Link,
+    engine: Engine,
+    reply: Reply,
+    watcher: Watcher | None,
+    ask: Question | None,
+    desk: Desk | None = None,
 ) -> Status:
-    """Scan until the run has ended; `reply` is the answer to its start or restart."""
+    """Scan until the run has ended; `reply` is the answer to its start or restart.
+
+    Where virtual time would rush, it goes at the pace of real time while a person lets the run stand.
+    """
     shown = 0.0
     interruption = Interruption(ask)
     with interruption.guarding(engine):
@@ -236,6 +279,8 @@ def _supervise(
                 )
             if ask is not None:
                 interruption.attend(engine, status, link.policy.lock_step)
+            if desk is not None and desk.attended(status) and link.policy.lock_step:
+                time.sleep(min(link.policy.scan, LONGEST_PACE))
     engine.leave()
     if watcher is not None:
         watcher(status)

@@ -17,6 +17,7 @@ from minifactory.app.execute import Question, Watcher, file_analysis, run_recipe
 from minifactory.app.forecast import CaseForecast
 from minifactory.app.home import DATABASE
 from minifactory.app.links import Link, Options, open_link
+from minifactory.app.operating import as_changed
 from minifactory.app.predict import Progress, predict, present_values, what_if
 from minifactory.app.unfinished import StartedRun, note_start
 from minifactory.campaign.appraisal import appraise
@@ -141,6 +142,7 @@ def run_case(
     watcher: Watcher | None = None,
     ask: Question | None = None,
     say: Callable[[str], None] | None = None,
+    answers: Mapping[str, str] | None = None,
 ) -> Outcome:
     """The outcome of running `case`: from the gate to the batch record.
 
@@ -156,6 +158,8 @@ def run_case(
         From :func:`examine`.
     watcher, ask, say : callable, optional
         Shown the live status; asked after Ctrl-C; told what happens next.
+    answers : Mapping of str to str, optional
+        Those to the recipe's inputs that are put into `case` already.
     """
     tell = say or (lambda _text: None)
     now = datetime.now(UTC)
@@ -181,6 +185,8 @@ def run_case(
                 watcher=watcher,
                 ask=ask,
                 journal=journal,
+                runs=folder,
+                answers=answers,
             )
             ended = datetime.now(UTC)
             writer.flush()
@@ -190,7 +196,8 @@ def run_case(
                 file_analysis(case, writer, load_run(store, identifier, ()), found, link)
     tell(f"The run ended in state {status.state.value}: {status.reason.rstrip('.')}.")
     refuse_incomplete(writer, str(folder / DATABASE))
-    return conclude(case, identifier, prediction, passed, folder, (started, ended))
+    ran = as_changed(case, folder / identifier, status.version)
+    return conclude(ran, identifier, prediction, passed, folder, (started, ended))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from minifactory.app.completeness import refuse_incomplete
 from minifactory.app.execute import Question, Watcher, take_up_run
 from minifactory.app.home import DATABASE
 from minifactory.app.links import open_link
+from minifactory.app.operating import as_changed
 from minifactory.app.unfinished import StartedRun
 from minifactory.historian import Store, Writer
 from minifactory.orbit.checkpoint import Checkpoint
@@ -66,7 +67,17 @@ def resume_run(
         with open_link(case, replace(run.options, password=password)) as link:
             tell(f"Taking up {run.identifier} on skid {case.bound.skid} by {link.name}.")
             with Writer(Store(folder / DATABASE), folder / "spool") as writer:
-                status = take_up_run(case, link, writer, saved, on_restart, journal, watcher=watcher, ask=ask)
+                status = take_up_run(
+                    as_changed(case, run.folder, saved.version),
+                    link,
+                    writer,
+                    saved,
+                    on_restart,
+                    journal,
+                    watcher=watcher,
+                    ask=ask,
+                    runs=folder,
+                )
                 ended = datetime.now(UTC)
                 writer.flush()
     finally:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from minifactory.cli import output
+from minifactory.cli.orbit_commands import orbit_app
 from minifactory.cli.output import stderr, stdout, told
 
 app = typer.Typer(
@@ -47,6 +48,10 @@ def run(
     speed: Annotated[str, typer.Option(help="real, a factor such as 20, or max.")] = "max",
     seed: Annotated[int, typer.Option(min=0, help="Of the virtual skid's truth and noise.")] = 1,
     samples: Annotated[int, typer.Option(min=0, max=10_000, help="Draws for the interval.")] = 24,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="Answer to a question of the recipe.", metavar="NAME=VALUE"),
+    ] = None,
     fault: Annotated[list[str] | None, typer.Option(help="KIND[:TAG][=VALUE]@START[+DURATION]")] = None,
     runs: Runs = None,
     open_record: Annotated[bool, typer.Option("--open", help="Open the batch record in a browser.")] = False,
@@ -71,7 +76,15 @@ def run(
             user=user,
             password=password_of(user, password_file),
         )
-        running.run(case, options, runs, samples, as_json=as_json, open_record=open_record)
+        running.run(
+            case,
+            options,
+            runs,
+            samples,
+            as_json=as_json,
+            open_record=open_record,
+            given=given or (),
+        )
 
 
 @app.command(rich_help_panel="Run")
@@ -113,6 +126,9 @@ def skid(
 
     with told(False):
         running.skid(case, name, port, speed, seed, tuple(fault or ()))
+
+
+app.add_typer(orbit_app, name="orbit", rich_help_panel="Run")
 
 
 @app.command("trust", rich_help_panel="Equipment")

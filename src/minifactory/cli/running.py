@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import sys
 import webbrowser
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from minifactory.app.case import open_case
+from minifactory.app.case import Case, open_case
 from minifactory.app.execute import ask_on_terminal
 from minifactory.app.home import pki_folder, runs_folder
 from minifactory.app.links import Options
@@ -17,10 +19,13 @@ from minifactory.campaign.judge import Decision, Verdict
 from minifactory.campaign.targets import Judgement, shown
 from minifactory.cli.checking import open_checked
 from minifactory.cli.kernels import warm_up
+from minifactory.cli.operating import pairs
 from minifactory.cli.output import Exit, print_json, stderr, stdout
 from minifactory.cli.progress import bar, live_status
 from minifactory.errors import Finding, InputError
 from minifactory.orbit.status import Status
+from minifactory.recipe.check import check as check_recipe
+from minifactory.recipe.inputs import answered
 from minifactory.records.performance import FIGURES
 from minifactory.skid.faults import parse_fault
 
@@ -73,10 +78,21 @@ def options(
 
 
 def run(
-    folder: Path, chosen: Options, runs: Path | None, samples: int, *, as_json: bool, open_record: bool
+    folder: Path,
+    chosen: Options,
+    runs: Path | None,
+    samples: int,
+    *,
+    as_json: bool,
+    open_record: bool,
+    given: Sequence[str] = (),
 ) -> None:
-    """Run a case and end with the exit code of its outcome; the record's path is the last line printed."""
-    case = open_checked(folder)
+    """Run a case and end with the exit code of its outcome; the record's path is the last line printed.
+
+    `given` are answers to the recipe's inputs, as NAME=VALUE.
+    """
+    answers = pairs(given, "load_volume=180 mL")
+    case = with_answers(open_checked(folder), answers)
     for fault in chosen.faults:
         parse_fault(fault, case.table)
     person = sys.stdin.isatty() and stderr.is_terminal
@@ -102,8 +118,20 @@ def run(
             watcher=live,
             ask=question if person else None,
             say=stderr.print,
+            answers=answers,
         )
     show_outcome(outcome, as_json=as_json, open_record=open_record)
+
+
+def with_answers(case: Case, answers: Mapping[str, str]) -> Case:
+    """The case with answers to its recipe's inputs put in; InputError when they do not fit."""
+    if not answers:
+        return case
+    recipe = answered(case.recipe, answers)
+    found = check_recipe(recipe, case.plant, case.bound.skid)
+    if not found.passed:
+        raise InputError(found.findings)
+    return replace(case, recipe=recipe, bound=found.bound)
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool, open_record: bool) -> None:

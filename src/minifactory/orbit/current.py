@@ -46,6 +46,13 @@ class Current:
         asks = phases[position].asks if 0 <= position < len(phases) else ()
         return tuple(name for name in asks if name not in self.answers)
 
+    def open_questions(self) -> tuple[tuple[str, str], ...]:
+        """Name and question of every input that the run waits for now."""
+        if self.waiting_at is None:
+            return ()
+        known = {item.name: item.question for item in self.bound.inputs}
+        return tuple((name, known[name]) for name in self.unanswered(self.waiting_at))
+
     def begun(self, position: int) -> None:
         """The phase at `position` has begun: what is asked in every turn of a loop is asked again."""
         phases = self.bound.phases

@@ -502,8 +502,9 @@ class Engine:
             self._image,
             self._outputs,
             self._link.message,
-            self._alarms.active(),
+            self._alarms,
             self._grid,
             self._publisher.dropped,
             self._scan_time,
+            self.authority,
         )

@@ -170,11 +170,7 @@ class Live:
             text = difference(current.bound, bound, self._table)
             if not text:
                 return "nothing differs"
-            self._replace(current, bound)
-            current.edits += 1
-            version = f"{current.bound.version.partition('+')[0]}+{current.edits}"
-            current.bound = replace(current.bound, version=version)
-            current.procedure.bound = current.bound
+            version = self._replace(current, bound)
             said = f"version {version}" + (f": {note}" if note else "")
             self._recorder.note(self._now.process, "edit", actor, f"{said}\n{text}", {})
             self._recorder.describe(self._now.process, tuple(item.path for item in current.bound.phases))
@@ -199,9 +195,10 @@ class Live:
 
     # Inside
 
-    def _replace(self, current: Current, bound: BoundRecipe) -> None:
+    def _replace(self, current: Current, bound: BoundRecipe) -> str:
+        """Go on with `bound`, all of it or none; the number of the version."""
         check_against(bound, self._table, self._flow_tag)
-        version = current.bound.version
+        version = f"{current.bound.version.partition('+')[0]}+{current.edits + 1}"
         bound = replace(bound, version=version)
         if current.waiting_at is not None and current.waiting_at < len(bound.phases):
             before, after = current.bound.phases, bound.phases
@@ -209,7 +206,9 @@ class Live:
                 raise self._refused("edit", "the phase that waits for an answer would be another", "")
         current.procedure.replace(bound)
         current.bound = bound
+        current.edits += 1
         self._use(bound)
+        return version
 
     def _end(self, reason: str, what: str) -> str:
         current = self._running(what, frozenset({State.RUNNING}))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from minifactory.orbit.alarms import ActiveAlarm
+from minifactory.orbit.alarms import ActiveAlarm, Alarms
+from minifactory.orbit.authority import Authority
 from minifactory.orbit.image import Image
 from minifactory.orbit.outputs import Outputs
 from minifactory.orbit.sequencer import Sequencer
@@ -53,6 +54,20 @@ class Status:
         Set-points that the equipment has not confirmed yet.
     flow_factor : float
         Part of the wanted flow that interlocks leave.
+    version : str
+        Of the recipe, with the number of live edits (``1+2``).
+    asks : tuple of (str, str)
+        Inputs that the run waits for: name and question.
+    watching : tuple of str
+        Watches of the phase that have not fired.
+    beside : tuple of str
+        Phases that run in branches beside this one.
+    holders : Mapping of str to str
+        What is not with the recipe, and who holds it.
+    shelved : tuple of ActiveAlarm
+        Alarms that are hidden for a time.
+    hold_until : str
+        The condition that ends the hold; empty when a person does.
     """
 
     skid: str
@@ -80,6 +95,13 @@ class Status:
     scan_time: float = 0.0
     unconfirmed: tuple[str, ...] = ()
     flow_factor: float = 1.0
+    version: str = ""
+    asks: tuple[tuple[str, str], ...] = ()
+    watching: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    holders: Mapping[str, str] = field(default_factory=dict)
+    shelved: tuple[ActiveAlarm, ...] = ()
+    hold_until: str = ""
 
     def value(self, name: str) -> float | None:
         """The value (SI) of tag or alias `name`; None when it is bad, stale or unknown."""
@@ -94,10 +116,11 @@ def snapshot(
     image: Image,
     outputs: Outputs,
     link: str,
-    alarms: tuple[ActiveAlarm, ...],
+    alarms: Alarms,
     grid: Grid,
     dropped: int,
     scan_time: float,
+    authority: Authority,
 ) -> Status:
     """The status of this scan, from the parts of the engine."""
     current = sequencer.current
@@ -128,11 +151,18 @@ def snapshot(
         values=dict(image.values),
         outlet="" if current is None or current.levels.outlet is None else current.levels.outlet,
         link=link,
-        alarms=alarms,
+        alarms=alarms.active(),
         scans=grid.count,
         overruns=grid.overruns,
         dropped=dropped,
         scan_time=scan_time,
         unconfirmed=outputs.pending,
         flow_factor=min(outputs.factors.values(), default=1.0),
+        version="" if current is None else current.bound.version,
+        asks=() if current is None else current.open_questions(),
+        watching=() if procedure is None else procedure.waiting_for,
+        beside=() if procedure is None else procedure.beside,
+        holders={name: str(holder) for name, holder in authority.holders.items()},
+        shelved=alarms.shelved(),
+        hold_until="" if sequencer.hold_until is None else sequencer.hold_until.text,
     )

@@ -348,7 +348,11 @@ class Procedure:
         if findings:
             raise InputError(findings)
         before, fired = self.phase, set(self.fired)
+        gone = {self.bound.phases[place].path for place in self.passed_over}
         self.bound = bound
+        self.passed_over = {
+            place for place, item in enumerate(bound.phases) if place > self.position and item.path in gone
+        }
         phase = self.phase
         if phase is None or before is None or not self.in_phase:
             return
