@@ -6,6 +6,7 @@ Ctrl-C goes to all processes of the terminal's foreground group, as here; the sk
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from minifactory.records.run import Run
 from tests.commands import COMMAND, at_a_shell, environment
-from tests.system.going import PATIENCE, UNDER_WAY, Going, going
+from tests.system.going import PATIENCE, UNDER_WAY, Going, children_of, going
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +113,19 @@ def test_an_interrupt_before_the_run_ends_the_command_quietly(tmp_path: Path, sh
     assert "Traceback" not in said
     assert said.rstrip().endswith("Interrupted.")
     assert command.output == b""
+
+
+def test_a_killed_command_leaves_no_worker_behind(tmp_path: Path, short: Path) -> None:
+    with going(tmp_path, short, "--samples", "10000") as command:
+        command.wait_for("predicting the interval")
+        watched = [os.pidfd_open(child) for child in children_of(command.process.pid)]
+        if not watched:
+            pytest.skip("a single processor: no workers")
+        os.kill(command.process.pid, signal.SIGKILL)
+        for worker in watched:
+            ended, _, _ = select.select([worker], [], [], PATIENCE)
+            os.close(worker)
+            assert ended, "a worker outlived the command"
 
 
 def test_the_stand_alone_skid_ends_quietly_on_ctrl_c(tmp_path: Path, short: Path) -> None:
