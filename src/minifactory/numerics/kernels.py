@@ -24,7 +24,7 @@ from numba.core.typing.templates import Signature
 
 _SOURCES = ("numerics", "twin/engine", "twin/binding")
 # A file counts as a source of kernels when it says one of these; laws are stamped by their own text.
-_MARKS = ("numerics.kernels import", "(NamedTuple)", "RosenbrockTable(")
+_MARKS = ("numerics.kernels import", "(NamedTuple)", "RosenbrockTable(", "llvmlite import")
 # Reassociation and contraction only: NaN and infinity must stay visible to the step control.
 _FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": _FASTMATH}

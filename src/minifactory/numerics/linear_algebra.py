@@ -1,4 +1,9 @@
-"""Small dense and banded linear algebra for the kernels; all in place, no allocation."""
+"""Small dense linear algebra for the kernels, on flat arrays, in place, for numbers and for lanes.
+
+Nothing is pivoted: the matrices are M/(gamma h) - J of dissipative operators, whose leading minors do not
+vanish, and lanes could not exchange different rows. A pivot of zero makes infinities, which the step control
+sees.
+"""
 
 from __future__ import annotations
 
@@ -8,96 +13,75 @@ from numpy.typing import NDArray
 from minifactory.numerics.kernels import inline_kernel
 
 Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @inline_kernel
-def invert_dense(a: Array, pivot: Integers) -> bool:
-    """Inverse of `a` (n, n) in place, by Gauss-Jordan with partial pivoting; `pivot` (n,) is scratch.
+def invert(a: Array, at: int, m: int, stride: int) -> None:
+    """Inverse of the (m, m) matrix whose rows start at ``at + i * stride``, in place (Gauss-Jordan)."""
+    for k in range(m):
+        top = at + k * stride
+        inverse = 1.0 / a[top + k]
+        a[top + k] = 1.0
+        for j in range(m):
+            a[top + j] *= inverse
+        for i in range(m):
+            if i != k:
+                row = at + i * stride
+                factor = a[row + k]
+                a[row + k] = 0.0
+                for j in range(m):
+                    a[row + j] -= factor * a[top + j]
 
-    False if singular. The systems are small and solved six times per factor, so an inverse pays.
+
+@inline_kernel
+def condense(a: Array, at: int, n: int, m: int) -> None:
+    """Eliminates the first n - m unknowns of the (n, n) matrix at `at` and inverts what is left for the rest.
+
+    The factors stay below, the eliminated rows (with inverse pivots) above, the inverse of the Schur
+    complement in the last m rows and columns.
     """
-    n = a.shape[0]
-    for k in range(n):
-        best, largest = k, abs(a[k, k])
+    inner = n - m
+    for k in range(inner):
+        top = at + k * n
+        inverse = 1.0 / a[top + k]
+        a[top + k] = inverse
         for i in range(k + 1, n):
-            if abs(a[i, k]) > largest:
-                best, largest = i, abs(a[i, k])
-        if not largest > 0.0:
-            return False
-        pivot[k] = best
-        top = a[k]
-        if best != k:
-            other = a[best]
-            for j in range(n):
-                held = top[j]
-                top[j] = other[j]
-                other[j] = held
-        inverse = 1.0 / top[k]
-        top[k] = 1.0
-        for j in range(n):
-            top[j] *= inverse
-        for i in range(n):
-            row = a[i]
-            factor = row[k]
-            if i != k and factor != 0.0:
-                row[k] = 0.0
-                for j in range(n):
-                    row[j] -= factor * top[j]
-    for k in range(n - 1, -1, -1):
-        swap = pivot[k]
-        if swap != k:
-            for i in range(n):
-                held = a[i, k]
-                a[i, k] = a[i, swap]
-                a[i, swap] = held
-    return True
+            row = at + i * n
+            factor = a[row + k] * inverse
+            a[row + k] = factor
+            for j in range(k + 1, n):
+                a[row + j] -= factor * a[top + j]
+    invert(a, at + inner * n + inner, m, n)
 
 
 @inline_kernel
-def factor_band(a: Array, lower: int, upper: int) -> bool:
-    """LU without pivoting of the band matrix `a` (n, lower + 1 + upper) in place, inverse pivots stored.
-
-    The matrices are M/(gamma h) - J of dissipative operators, whose leading minors do not vanish.
-    """
-    n, width = a.shape
-    flat = a.reshape(n * width)
-    for k in range(n):
-        # Slices of the flat array let the compiler use whole vectors.
-        top = flat[k * width + lower : (k + 1) * width]
-        if not abs(top[0]) > 0.0:
-            return False
-        inverse = 1.0 / top[0]
-        top[0] = inverse
-        reach = min(upper, n - 1 - k) + 1
-        for i in range(k + 1, min(n, k + lower + 1)):
-            start = i * width + lower + k - i
-            row = flat[start : start + reach]
-            if row[0] != 0.0:
-                factor = row[0] * inverse
-                row[0] = factor
-                for j in range(1, reach):
-                    row[j] -= factor * top[j]
-    return True
-
-
-@inline_kernel
-def solve_band(a: Array, lower: int, upper: int, b: Array) -> None:
-    """Overwrites `b` (n,) with the solution; `a` from :func:`factor_band`."""
-    n, width = a.shape
-    flat = a.reshape(n * width)
+def reduce(a: Array, at: int, n: int, m: int, b: Array, first: int) -> None:
+    """Right-hand side of the last m unknowns, in place, after elimination of the others; `b` at `first`."""
     for i in range(1, n):
-        reach = min(i, lower)
-        row, x = flat[i * width + lower - reach : i * width + lower], b[i - reach : i]
-        total = 0.0
-        for j in range(reach):
-            total += row[j] * x[j]
-        b[i] -= total
-    for i in range(n - 1, -1, -1):
-        reach = min(n - 1 - i, upper)
-        pivot = i * width + lower
-        row, x = flat[pivot + 1 : pivot + 1 + reach], b[i + 1 : i + 1 + reach]
-        total = 0.0
-        for j in range(reach):
-            total += row[j] * x[j]
-        b[i] = (b[i] - total) * flat[pivot]
+        row = at + i * n
+        total = b[first + i]
+        for j in range(min(i, n - m)):
+            total -= a[row + j] * b[first + j]
+        b[first + i] = total
+
+
+@inline_kernel
+def apply_inverse(a: Array, at: int, n: int, m: int, b: Array, first: int, x: Array, to: int) -> None:
+    """The last m unknowns from their reduced right-hand side in `b` (n, at `first`), into `x` at `to`."""
+    corner, last = at + (n - m) * n + n - m, first + n - m
+    for i in range(m):
+        total = a[corner + i * n] * b[last]
+        for j in range(1, m):
+            total += a[corner + i * n + j] * b[last + j]
+        x[to + i] = total
+
+
+@inline_kernel
+def substitute(a: Array, at: int, n: int, m: int, b: Array, first: int) -> None:
+    """The first n - m unknowns in place in `b` at `first`, whose last m entries are solved already."""
+    for i in range(n - m - 1, -1, -1):
+        row = at + i * n
+        total = b[first + i]
+        for j in range(i + 1, n):
+            total -= a[row + j] * b[first + j]
+        b[first + i] = total * a[row + i]

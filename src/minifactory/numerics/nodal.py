@@ -53,7 +53,9 @@ class AxialOperators:
     convection, dispersion : ndarray (n, n)
         Dimensionless operators.
     inlet : ndarray (n,)
-        Effect of the inlet flux.
+        Effect of the inlet flux, which enters at the first node.
+    per : int
+        Nodes per element.
     """
 
     position: Array
@@ -62,23 +64,34 @@ class AxialOperators:
     dispersion: Array
     inlet: Array
 
-    @cached_property
-    def bands(self) -> tuple[Array, Array, int, int]:
-        """Both operators in band storage, flat, and their common node bandwidths."""
-        lower, upper = bandwidths(self.convection, self.dispersion)
-        return (
-            to_band(self.convection, lower, upper).ravel(),
-            to_band(self.dispersion, lower, upper).ravel(),
-            lower,
-            upper,
-        )
+    per: int = 1
 
     @cached_property
-    def convection_bands(self) -> tuple[Array, Array, int, int]:
-        """As `bands` where nothing disperses: the bandwidths of convection alone."""
-        lower, upper = bandwidths(self.convection)
-        band = to_band(self.convection, lower, upper).ravel()
-        return band, np.zeros_like(band), lower, upper
+    def elements(self) -> Array:
+        """The operators by element, flat: what the kernels read.
+
+        Per element: convection (per, per), dispersion (per, per) within it; convection and dispersion (per,)
+        from the last node of the element before to its nodes; dispersion (per,) from the nodes of the next
+        element to its last node. Nothing else couples.
+        """
+        per, count = self.per, len(self.position) // self.per
+        pieces = []
+        rest = (self.convection.copy(), self.dispersion.copy())
+        for e in range(count):
+            own, last = slice(e * per, (e + 1) * per), (e + 1) * per - 1
+            nothing = np.zeros(per)
+            low = [m[own, e * per - 1].copy() if e > 0 else nothing for m in rest]
+            up = self.dispersion[last, (e + 1) * per : (e + 2) * per].copy() if e + 1 < count else nothing
+            pieces += [rest[0][own, own].flatten(), rest[1][own, own].flatten(), *low, up]
+            for m in rest:
+                m[own, own] = 0.0
+                if e > 0:
+                    m[own, e * per - 1] = 0.0
+            if e + 1 < count:
+                rest[1][last, (e + 1) * per : (e + 2) * per] = 0.0
+        assert not np.any(rest[0])
+        assert np.abs(rest[1]).max(initial=0.0) <= 1e-9 * np.abs(self.dispersion).max()
+        return np.concatenate(pieces)
 
 
 @lru_cache(maxsize=64)
@@ -117,7 +130,7 @@ def discontinuous_galerkin(edges: Array, degree: int) -> AxialOperators:
         divergence[last, last] -= lift
         if e < elements - 1:
             divergence[last, last + 1] += lift
-    return AxialOperators(position, weight, convection, divergence @ gradient, inlet)
+    return AxialOperators(position, weight, convection, divergence @ gradient, inlet, per)
 
 
 def subcells(axial: AxialOperators) -> AxialOperators:
@@ -135,7 +148,7 @@ def subcells(axial: AxialOperators) -> AxialOperators:
     inlet = np.zeros(n)
     inlet[0] = 1.0 / axial.weight[0]
     dispersion = (across[1:] - across[:-1]) / axial.weight[:, None]
-    return AxialOperators(axial.position, axial.weight, convection, dispersion, inlet)
+    return AxialOperators(axial.position, axial.weight, convection, dispersion, inlet, axial.per)
 
 
 @lru_cache(maxsize=64)
@@ -146,26 +159,6 @@ def stirred_cells(cells: int) -> AxialOperators:
     inlet[0] = cells
     position = (np.arange(cells) + 1.0) / cells
     return AxialOperators(position, np.full(cells, 1.0 / cells), convection, np.zeros((cells, cells)), inlet)
-
-
-def bandwidths(*matrices: Array) -> tuple[int, int]:
-    """Number of sub- and super-diagonals that hold all entries of `matrices`."""
-    lower = upper = 0
-    for matrix in matrices:
-        rows, columns = np.nonzero(np.abs(matrix) > 1e-13 * max(1.0, float(np.abs(matrix).max())))
-        if len(rows):
-            lower, upper = max(lower, int((rows - columns).max())), max(upper, int((columns - rows).max()))
-    return lower, upper
-
-
-def to_band(matrix: Array, lower: int, upper: int) -> Array:
-    """Row-wise band storage (n, lower + 1 + upper) of `matrix` (n, n); entry [i, lower + j - i]."""
-    n = len(matrix)
-    band = np.zeros((n, lower + upper + 1))
-    for i in range(n):
-        for j in range(max(0, i - lower), min(n, i + upper + 1)):
-            band[i, lower + j - i] = matrix[i, j]
-    return band
 
 
 @dataclass(frozen=True)

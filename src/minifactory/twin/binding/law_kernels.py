@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import inspect
+import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,9 @@ import numpy as np
 from numba import types
 from numba.core.errors import NumbaError
 
+from minifactory.numerics.kernel_arrays import as_lanes, as_numbers
 from minifactory.numerics.kernels import c_callback, inline_kernel
+from minifactory.numerics.lanes import WIDTH
 from minifactory.twin.binding.protocol import BindingLaw
 
 carray: Any = getattr(numba, "carray")  # noqa: B009
@@ -29,12 +32,13 @@ SIGNATURE = types.void(*[types.int64] * 3, types.int64, *[_POINTER] * 6, types.i
 _CTYPE = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4, *[ctypes.POINTER(ctypes.c_double)] * 6, ctypes.c_int64)
 
 
-def _differences(rate: Any) -> Any:
+def _differences(rate: Any, view: Any, lanes: int) -> Any:
     """A Jacobian of `rate` by central differences, for laws that bring none."""
 
     def jacobian(p: Any, c: Any, q: Any, jc: Any, jq: Any) -> None:
         nb, nc = q.shape[0], c.shape[0]
-        up, down = np.empty(nb), np.empty(nb)
+        store = np.empty((2, nb, lanes))
+        up, down = view(store[0]), view(store[1])
         for i in range(nc + nb):
             x = c if i < nc else q
             at = i if i < nc else i - nc
@@ -51,35 +55,74 @@ def _differences(rate: Any) -> Any:
                     jc[b, at] = slope
                 else:
                     jq[b, at] = slope
+        store[0, 0, 0] = 0.0  # alive to here: views do not hold on to it
 
     return jacobian
 
 
-def _entry(rate: Any, jacobian: Any) -> Callable[..., None]:
+def _entry(rate: Any, jacobian: Any, view: Any, lanes: int) -> Callable[..., None]:
+    """Evaluates a law at all points of a bed, with numbers as `view` sees them."""
+
     def evaluate(
         points: int, components: int, bound: int, parameters: int,
         p: Any, c: Any, q: Any, f: Any, jc: Any, jq: Any, want: int,
     ) -> None:  # fmt: skip
-        numbers = carray(p, (parameters,))
-        liquid, solid = carray(c, (points, components)), carray(q, (points, bound))
+        numbers = view(carray(p, (parameters, lanes)))
+        liquid = view(carray(c, (points, components, lanes)))
+        solid = view(carray(q, (points, bound, lanes)))
         if want & 1:
-            rates = carray(f, (points, bound))
+            rates = view(carray(f, (points, bound, lanes)))
             try:
                 for i in range(points):
                     rate(numbers, liquid[i], solid[i], rates[i])
             except Exception:
                 # An exception cannot cross the C boundary; NaN makes the step control name the place.
-                rates[:, :] = np.nan
+                carray(f, (points, bound, lanes))[:] = np.nan
         if want & 2:
-            by_liquid, by_solid = carray(jc, (points, bound, components)), carray(jq, (points, bound, bound))
-            for i in range(points):
-                by_liquid[i, :, :] = 0.0
-                by_solid[i, :, :] = 0.0
+            carray(jc, (points, bound, components, lanes))[:] = 0.0
+            carray(jq, (points, bound, bound, lanes))[:] = 0.0
+            by_liquid = view(carray(jc, (points, bound, components, lanes)))
+            by_solid = view(carray(jq, (points, bound, bound, lanes)))
             try:
                 for i in range(points):
                     jacobian(numbers, liquid[i], solid[i], by_liquid[i], by_solid[i])
             except Exception:
-                by_solid[:, :, :] = np.nan
+                carray(jq, (points, bound, bound, lanes))[:] = np.nan
+
+    return evaluate
+
+
+def _lane_by_lane(rate: Any, jacobian: Any) -> Callable[..., None]:
+    """As :func:`_entry` for lanes, with a law that branches on its numbers and so sees one lane at a time."""
+
+    def evaluate(
+        points: int, components: int, bound: int, parameters: int,
+        p: Any, c: Any, q: Any, f: Any, jc: Any, jq: Any, want: int,
+    ) -> None:  # fmt: skip
+        numbers = carray(p, (parameters, WIDTH))
+        liquid, solid = carray(c, (points, components, WIDTH)), carray(q, (points, bound, WIDTH))
+        rates, by_liquid = carray(f, (points, bound, WIDTH)), carray(jc, (points, bound, components, WIDTH))
+        by_solid = carray(jq, (points, bound, bound, WIDTH))
+        own = np.empty(parameters)
+        x, y, r = np.empty(components), np.empty(bound), np.empty(bound)
+        jx, jy = np.empty((bound, components)), np.empty((bound, bound))
+        for lane in range(WIDTH):
+            own[:] = numbers[:, lane]
+            for i in range(points):
+                x[:], y[:] = liquid[i, :, lane], solid[i, :, lane]
+                try:
+                    if want & 1:
+                        rate(own, x, y, r)
+                        rates[i, :, lane] = r
+                    if want & 2:
+                        jx[:, :], jy[:, :] = 0.0, 0.0
+                        jacobian(own, x, y, jx, jy)
+                        by_liquid[i, :, :, lane], by_solid[i, :, :, lane] = jx, jy
+                except Exception:
+                    if want & 1:
+                        rates[i, :, lane] = np.nan
+                    if want & 2:
+                        by_solid[i, :, :, lane] = np.nan
 
     return evaluate
 
@@ -113,36 +156,57 @@ def _stamp(law: BindingLaw) -> str:
 
 
 # Callbacks live as long as the process: their addresses are in the tables of networks.
-_compiled: dict[str, Any] = {}
+_compiled: dict[tuple[str, bool], Any] = {}
+_lock = threading.Lock()
 
 
-def law_address(law: BindingLaw) -> int:
-    """Address of the compiled law; compiled on first use, or loaded from the cache of kernels."""
+def law_address(law: BindingLaw, lanes: bool = False) -> int:
+    """Address of the compiled law; compiled on first use, or loaded from the cache of kernels.
+
+    With `lanes` that of the form for lanes, 0 for a law that runs in Python.
+    """
     stamp = _stamp(law)
-    if stamp not in _compiled:
-        _compiled[stamp] = _compile(law, stamp)
-    return int(_compiled[stamp][0])
+    with _lock:
+        if (stamp, lanes) not in _compiled:
+            _compiled[stamp, lanes] = _compile_lanes(law, stamp) if lanes else _compile(law, stamp)
+    return int(_compiled[stamp, lanes][0])
 
 
 def runs_in_python(law: BindingLaw) -> bool:
     """Whether Numba could not compile `law`, so that it runs slower, through Python."""
     law_address(law)
-    return bool(_compiled[_stamp(law)][2])
+    return bool(_compiled[_stamp(law), False][2])
 
 
 def _compile(law: BindingLaw, stamp: str) -> tuple[int, Any, bool]:
     try:
         rate = inline_kernel(law.rate)
-        jacobian = inline_kernel(law.jacobian or _differences(rate))
-        callback = c_callback(_entry(rate, jacobian), SIGNATURE, stamp)
+        jacobian = inline_kernel(law.jacobian or _differences(rate, as_numbers, 1))
+        callback = c_callback(_entry(rate, jacobian, as_numbers, 1), SIGNATURE, stamp)
         return callback.address, callback, False
     except NumbaError:
         plain = _python_entry(law)
         return int(ctypes.cast(plain, ctypes.c_void_p).value or 0), plain, True
 
 
+def _compile_lanes(law: BindingLaw, stamp: str) -> tuple[int, Any, bool]:
+    rate = inline_kernel(law.rate)
+    try:
+        jacobian = inline_kernel(law.jacobian or _differences(rate, as_lanes, WIDTH))
+        callback = c_callback(_entry(rate, jacobian, as_lanes, WIDTH), SIGNATURE, stamp + "\nlanes")
+        return callback.address, callback, False
+    except NumbaError:
+        pass  # it branches on its numbers, or is no kernel at all
+    try:
+        jacobian = inline_kernel(law.jacobian or _differences(rate, as_numbers, 1))
+        callback = c_callback(_lane_by_lane(rate, jacobian), SIGNATURE, stamp + "\nlane by lane")
+        return callback.address, callback, False
+    except NumbaError:
+        return 0, None, True
+
+
 def _python_entry(law: BindingLaw) -> Any:
-    jacobian = law.jacobian or _differences(law.rate)
+    jacobian = law.jacobian or _differences(law.rate, lambda array: array[..., 0], 1)
 
     def evaluate(
         points: int, components: int, bound: int, parameters: int,

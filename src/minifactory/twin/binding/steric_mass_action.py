@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minifactory.errors import Finding, InputError
+from minifactory.numerics.lanes import anywhere, select
 from minifactory.twin.binding.protocol import (
     RATE_CAP,
     Array,
@@ -42,22 +43,22 @@ def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
     qbar, salt = p[1], c[int(p[0])]
     for b in range(q.shape[0]):
         qbar -= (p[5 * b + 7] + p[5 * b + 8]) * q[b]
-    if salt < p[2]:
-        salt = p[2] * p[2] / (2.0 * p[2] - salt)
-    if qbar < p[3]:
-        qbar = p[3] * p[3] / (2.0 * p[3] - qbar)
+    salt = select(salt < p[2], p[2] * p[2] / (2.0 * p[2] - min(salt, p[2])), salt)
+    qbar = select(qbar < p[3], p[3] * p[3] / (2.0 * p[3] - min(qbar, p[3])), qbar)
     log_salt, log_qbar = math.log(salt), math.log(qbar)
     for b in range(q.shape[0]):
         nu, speed, protein = p[5 * b + 7], p[5 * b + 9], c[int(p[5 * b + 5])]
         x = min(max(p[5 * b + 6] + nu * (log_qbar - log_salt), -600.0), 600.0)
         e = math.exp(-abs(x))
-        near, far = 1.0 / (1.0 + e), e / (1.0 + e)
-        f[b] = near * protein - far * q[b] if x > 0.0 else far * protein - near * q[b]
-        if speed > 0.0:
+        near = 1.0 / (1.0 + e)
+        far = e * near
+        f[b] = select(x > 0.0, near * protein - far * q[b], far * protein - near * q[b])
+        if anywhere(speed > 0.0):
             desorption = nu * (log_salt - p[4])
             # ln of (adsorption + desorption rate) / speed
             total = max(desorption, desorption + x) + math.log1p(e)
-            f[b] /= 1.0e-6 + math.exp(-min(max(total, -600.0), 600.0)) / speed
+            slow = math.exp(-min(max(total, -600.0), 600.0)) / select(speed > 0.0, speed, 1.0)
+            f[b] = select(speed > 0.0, f[b] / (1.0e-6 + slow), f[b])
 
 
 def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
@@ -65,37 +66,30 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
     for b in range(q.shape[0]):
         qbar -= (p[5 * b + 7] + p[5 * b + 8]) * q[b]
     # d ln(salt) / d c_s and d ln(qbar) / d qbar, through the smooth floors
-    if salt < p[2]:
-        d_salt = 1.0 / (2.0 * p[2] - salt)
-        salt = p[2] * p[2] * d_salt
-    else:
-        d_salt = 1.0 / salt
-    if qbar < p[3]:
-        d_qbar = 1.0 / (2.0 * p[3] - qbar)
-        qbar = p[3] * p[3] * d_qbar
-    else:
-        d_qbar = 1.0 / qbar
+    d_salt = 1.0 / select(salt < p[2], 2.0 * p[2] - salt, salt)
+    salt = select(salt < p[2], p[2] * p[2] * d_salt, salt)
+    d_qbar = 1.0 / select(qbar < p[3], 2.0 * p[3] - qbar, qbar)
+    qbar = select(qbar < p[3], p[3] * p[3] * d_qbar, qbar)
     log_salt, log_qbar = math.log(salt), math.log(qbar)
     for b in range(q.shape[0]):
         nu, speed, at = p[5 * b + 7], p[5 * b + 9], int(p[5 * b + 5])
         raw = p[5 * b + 6] + nu * (log_qbar - log_salt)
         x = min(max(raw, -600.0), 600.0)
         e = math.exp(-abs(x))
-        near, far = 1.0 / (1.0 + e), e / (1.0 + e)
-        up, down = (near, far) if x > 0.0 else (far, near)
+        near = 1.0 / (1.0 + e)
+        far = e * near
+        up, down = select(x > 0.0, near, far), select(x > 0.0, far, near)
         # f = factor (up c - down q);  d/dx = factor up down (c + q) + (up c - down q) d factor
         factor, by_salt, by_qbar = 1.0, 0.0, 0.0
-        if speed > 0.0:
+        if anywhere(speed > 0.0):
             desorption = nu * (log_salt - p[4])
             total = max(desorption, desorption + x) + math.log1p(e)
-            slow = math.exp(-min(max(total, -600.0), 600.0)) / speed
-            factor = 1.0 / (1.0e-6 + slow)
+            slow = math.exp(-min(max(total, -600.0), 600.0)) / select(speed > 0.0, speed, 1.0)
+            factor = select(speed > 0.0, 1.0 / (1.0e-6 + slow), 1.0)
             # d ln(total) = down * nu dln(salt) + up * nu dln(qbar)
-            change = factor * factor * slow * (up * c[at] - down * q[b])
+            change = select(speed > 0.0, factor * factor * slow * (up * c[at] - down * q[b]), 0.0)
             by_salt, by_qbar = change * down * nu, change * up * nu
-        by_x = factor * up * down * (c[at] + q[b])
-        if raw != x:
-            by_x = 0.0
+        by_x = select(raw == x, factor * up * down * (c[at] + q[b]), 0.0)
         jc[b, at] += factor * up
         jc[b, at_salt] += (by_salt - nu * by_x) * d_salt
         for j in range(q.shape[0]):

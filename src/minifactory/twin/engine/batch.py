@@ -1,21 +1,22 @@
-"""Many simulations at once: variants of a network, its feeds, flows and section times, over threads.
+"""Many simulations at once: variants of a network, its feeds, flows and section times, in lanes and threads.
 
-The kernels run without the GIL; each variant has its own step sizes, so the results are those of single runs.
+Each variant has its own step sizes, so the results are those of single runs to rounding and the tolerance.
+Variants of equal structure (units, meshes, laws) share lanes, see :mod:`parallel`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
 
 from minifactory.errors import Finding, InputError, SolverError
 from minifactory.twin.engine.network import Network
+from minifactory.twin.engine.parallel import run_all
 from minifactory.twin.engine.sections import Section, Tolerance
-from minifactory.twin.engine.solution import MassBalance, prepare, run
+from minifactory.twin.engine.solution import MassBalance, Solution, prepare
 from minifactory.twin.engine.tables import Array
 
 
@@ -111,27 +112,12 @@ def simulate_many(
     tasks = [prepare(v.network, v.state, v.sections, output_times, ports, chosen) for v in work]
     shape = (len(work), len(tasks[0].output_times), len(ports), len(components))
     outlet, passed = np.full(shape, np.nan), np.full(shape, np.nan)
-    balances: list[MassBalance | None] = [None] * len(work)
-    faults: list[SolverError | None] = [None] * len(work)
-    steps = np.zeros(len(work))
-
-    def one(i: int) -> None:
-        try:
-            solution = run(tasks[i], cancel=stop.flag)
-        except SolverError as fault:
-            faults[i] = fault
-            return
-        outlet[i], passed[i], balances[i], steps[i] = (
-            solution.outlet,
-            solution.passed,
-            solution.balance,
-            solution.steps,
-        )
-
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        futures = [pool.submit(one, i) for i in range(len(work))]
-        for done, future in enumerate(as_completed(futures), start=1):
-            future.result()
-            if progress is not None:
-                progress(done, len(work))
+    outcomes = run_all(tasks, threads=threads or os.cpu_count() or 1, cancel=stop.flag, progress=progress)
+    solutions = [outcome if isinstance(outcome, Solution) else None for outcome in outcomes]
+    for i, solution in enumerate(solutions):
+        if solution is not None:
+            outlet[i], passed[i] = solution.outlet, solution.passed
+    balances = [None if solution is None else solution.balance for solution in solutions]
+    faults = [outcome if isinstance(outcome, SolverError) else None for outcome in outcomes]
+    steps = np.array([0 if solution is None else solution.steps for solution in solutions])
     return Batch(tasks[0].output_times, tuple(ports), outlet, passed, tuple(balances), tuple(faults), steps)

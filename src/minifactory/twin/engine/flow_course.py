@@ -32,9 +32,9 @@ class Course(NamedTuple):
     torn: Integers  # sources of the torn streams, `tears[0]` of them
     tears: Integers  # (1,)
     turned: Integers  # [u] 1: the nodes are stored in reverse
+    # these three with a last axis for lanes
     response: Array  # [torn * nc, state] what a unit concentration in a torn stream does to the solution
-    closure: Array  # [torn * nc, torn * nc] (I - response at the torn sources)^-1
-    pivots: Integers
+    closure: Array  # [torn * nc * torn * nc] (I - response at the torn sources)^-1
     torn_values: Array  # [torn * nc]
 
 
@@ -113,8 +113,8 @@ def torn_sources(source: Integers, target: Integers, active: Integers, rank: Int
 
 
 @inline_kernel
-def _turn(tb: Tables, u: int, y: Array) -> None:
-    """Reverses the order of the nodes of unit u in the state `y`."""
+def _turn(tb: Tables, u: int, y: Array, lane: int) -> None:
+    """Reverses the order of the nodes of unit u in a lane of the state `y` (size, lanes)."""
     nc, n, nr, nb = tb.components, tb.unit[u, NODES], tb.unit[u, RADIAL], tb.unit[u, BOUND]
     at = tb.unit[u, AT_STATE]
     for part in range(3):
@@ -122,14 +122,14 @@ def _turn(tb: Tables, u: int, y: Array) -> None:
         for i in range(n // 2):
             for j in range(width):
                 first, last = at + i * width + j, at + (n - 1 - i) * width + j
-                held = y[first]
-                y[first] = y[last]
-                y[last] = held
+                held = y[first, lane]
+                y[first, lane] = y[last, lane]
+                y[last, lane] = held
         at += n * width
 
 
 @inline_kernel
-def set_course(tb: Tables, flows: Array, y: Array, course: Course, active: Integers) -> None:
+def set_course(tb: Tables, flows: Array, y: Array, lane: int, course: Course, active: Integers) -> None:
     """The course for flows (2, links) at both ends of a section; turns units in `y` that change direction."""
     links = tb.link_source.shape[0]
     loops = course.torn.shape[0] > 0
@@ -137,7 +137,7 @@ def set_course(tb: Tables, flows: Array, y: Array, course: Course, active: Integ
         active[k] = 1 if flows[0, k] != 0.0 or flows[1, k] != 0.0 else 0
         u = tb.link_target[k]
         if active[k] == 1 and tb.link_end[k] != course.turned[u]:
-            _turn(tb, u, y)
+            _turn(tb, u, y, lane)
             course.turned[u] = tb.link_end[k]
     if not loops:
         return

@@ -101,7 +101,7 @@ class Layout:
         """The state with uniform liquid per unit (nc,) and bound states given or in equilibrium."""
         state = np.zeros(self.tables.size)
         for name, index in self.unit_index.items():
-            volume = volumes.get(name, float(self.tables.by_unit[index, t.VOLUME]))
+            volume = volumes.get(name, float(self.tables.by_unit[index, t.VOLUME, 0]))
             self.volumes(state)[index] = volume
             self.liquid(state, index)[:] = liquid[name] * (volume if name in volumes else 1.0)
             binding = self.bindings[index]
@@ -151,14 +151,13 @@ def build_layout(
     widest = max([1] + [len(p.binding.bound) for p in parts if p.binding])
     unit = np.zeros((nu + 1, t.COLUMNS), dtype=np.int64)
     order = np.zeros((nu, nc), dtype=np.int64)
-    owner, state_of = np.full((nu, widest), -1, dtype=np.int64), np.full((nu, nc), -1, dtype=np.int64)
     by_unit, by_component = np.zeros((nu, 3)), np.zeros((nu, 6, nc))
     fronts = np.zeros((nu, nc), dtype=np.bool_)
     stoichiometry, kinetic = np.zeros((nu, nc, widest)), np.zeros((nu, widest))
     operators: list[Array] = []
     monotone: list[Array] = []
     parameters: list[Array] = [np.zeros(0)]
-    at = {"operators": 0, "work": 0, "pivots": 1}
+    at = {"operators": 0, "work": 0, "scratch": 0, "spare": 0}
     for u, part in enumerate(parts):
         binding = part.binding
         takes_part = binding.takes_part if binding is not None else np.zeros(nc, dtype=np.bool_)
@@ -172,12 +171,13 @@ def build_layout(
         if part.fronts is not None:
             fronts[u] = part.fronts
         row, after = unit[u], unit[u + 1]
-        pieces, upwind, lower, upper = _operators(part)
-        n, nr = len(part.operators.position), part.radial
+        pieces, upwind = _operators(part)
+        n, nr, per = len(part.operators.position), part.radial, part.operators.per
         same = bool(np.all(part.dispersion == part.dispersion[0]))
-        row[: t.AT_OPERATORS] = part.kind, n, nr, nb, m, int(part.kind == t.CELLS and same), lower, upper
+        row[: t.AT_OPERATORS] = part.kind, n, nr, nb, m, int(part.kind == t.CELLS and same), n // per, per
         row[t.AT_OPERATORS] = at["operators"]
-        row[t.VESSEL] = int(part.floor > 0.0)
+        row[t.AT_SPHERE] = at["operators"] + len(pieces[0]) + 1
+        row[t.VESSEL], row[t.SIZES] = int(part.floor > 0.0), part.sizes
         operators += pieces
         monotone += upwind
         at["operators"] += sum(len(piece) for piece in pieces)
@@ -189,10 +189,6 @@ def build_layout(
             row[t.LAW] = law_address(binding.law)
             parameters.append(np.asarray(binding.parameters, dtype=float))
             after[t.LAW_AT] += len(binding.parameters)
-            for b in range(nb):
-                x = int(np.flatnonzero(order[u] == np.argmax(binding.stoichiometry[:, b]))[0])
-                if state_of[u, x] < 0:
-                    owner[u, b], state_of[u, x] = x, b
         _reserve(row, nc, at)
     size = int(unit[nu, t.AT_STATE]) + nu * nc + 2 * nc + nu
     link_order, link_source, out_links = _links(unit, index, inlets, links)
@@ -203,13 +199,8 @@ def build_layout(
         components=nc,
         units=nu,
         unit=unit,
-        by_unit=by_unit,
-        by_component=by_component,
         order=order,
-        owner=owner,
-        state_of=state_of,
-        stoichiometry=stoichiometry,
-        kinetic=kinetic,
+        holds=(stoichiometry != 0.0).astype(np.int64),
         link_source=link_source,
         link_target=link_target,
         link_end=link_end,
@@ -218,14 +209,18 @@ def build_layout(
         group=np.zeros(0, dtype=np.int64),
         group_size=np.zeros(0),
         operators=np.concatenate(operators),
-        law_parameters=np.concatenate(parameters),
+        by_unit=by_unit[..., None],
+        by_component=by_component[..., None],
+        stoichiometry=stoichiometry[..., None],
+        kinetic=kinetic[..., None],
+        law_parameters=np.concatenate(parameters)[:, None],
     )
     group, group_size, main = _groups(tables, parts)
     held, fixed = _held(tables, parts)
     tables = tables._replace(group=group, group_size=group_size)
     return Layout(
         tables,
-        Sizes(at["work"], at["pivots"], len(group_size), _torn(link_source, link_target)),
+        Sizes(at["work"], at["scratch"], at["spare"], len(group_size), _torn(link_source, link_target)),
         tuple(unit.name for unit in units),
         tuple(components),
         tuple(part.binding for part in parts),
@@ -244,48 +239,38 @@ def _torn(source: t.Integers, target: t.Integers) -> int:
     return len(set(source[(source >= 0) & (source >= target)].tolist()))
 
 
-def _operators(part: UnitParts) -> tuple[list[Array], list[Array], int, int]:
-    """The pieces of `operators` of a unit, in their order, the monotone ones, and the node bandwidths."""
-    axial = part.operators
-    bands = axial.bands if np.any(part.dispersion + part.dispersivity) else axial.convection_bands
-    convection, dispersion, lower, upper = bands
-    particle = part.particle
-    pieces = [
-        convection,
-        dispersion,
-        axial.inlet,
-        axial.weight,
-        particle.stiffness.ravel(),
-        particle.weight,
-        particle.film_in,
-        particle.film_out,
-    ]
+def _operators(part: UnitParts) -> tuple[list[Array], list[Array]]:
+    """The pieces of `operators` of a unit, in their order, and the monotone ones."""
+    axial, particle = part.operators, part.particle
+    inner = [particle.stiffness.ravel(), particle.film_in, particle.film_out]
+    pieces = [axial.elements, axial.inlet[:1], *inner]
     if part.fronts is None or not np.any(part.fronts):
-        return pieces, pieces, lower, upper
+        return pieces, pieces
     cells = nodal.subcells(axial)
-    held = [nodal.to_band(matrix, lower, upper).ravel() for matrix in (cells.convection, cells.dispersion)]
-    return pieces, [*held, cells.inlet, *pieces[3:]], lower, upper
+    return pieces, [cells.elements, cells.inlet[:1], *inner]
 
 
 def _reserve(row: t.Integers, nc: int, at: dict[str, int]) -> None:
-    """Places of a unit's factors in the work array; pivots are scratch that all units share."""
-    _, n, nr, nb, m, _, lower, upper = (int(value) for value in row[: t.AT_OPERATORS])
-    points, rows = n * max(nr, 1), nr * m
+    """Places of a unit's factors in the work array; scratch is shared by all units."""
+    _, n, nr, nb, m, shared, elements, per = (int(value) for value in row[: t.AT_OPERATORS])
+    sizes = int(row[t.SIZES])
+    points, own = n * max(nr, 1), nr // sizes
+    rows = own * m
     for column, length in (
-        (t.W_FREE, (nc - m) * n * (lower + upper + 1)),
-        (t.W_BULK, n * m * ((lower + upper + 2) * m - 1) if m else 0),
+        (t.W_FREE, (1 if shared else nc - m) * elements * (per * per + 2 * per)),
+        (t.W_BULK, elements * (per * m * per * m + 2 * per * m)),
         (t.W_INVERSE, points * nb * nb),
         (t.W_GAIN, points * nb * m),
-        (t.W_SWAP, points * nb),
-        (t.W_PARTICLE, n * rows * rows),
-        (t.W_FILM, n * m * rows),
-        (t.W_FREE_PARTICLE, (nc - m) * nr * nr),
-        (t.W_JC, max(points * nb * nc, nc)),
+        (t.W_SLOPE, points * m * m),
+        (t.W_PARTICLE, n * sizes * rows * rows),
+        (t.W_FREE_PARTICLE, (nc - m) * sizes * own * own),
+        (t.W_JC, points * nb * nc),
         (t.W_JQ, points * nb * nb),
     ):
         row[column] = at["work"]
         at["work"] += length
-    at["pivots"] = max(at["pivots"], rows, nr, nb)
+    at["scratch"] = max(at["scratch"], n * nc, rows)
+    at["spare"] = max(at["spare"], 2 * per * m * m, per, max(nr, 1) * nc, nb)
 
 
 def _links(
@@ -357,7 +342,7 @@ def _held(tables: Tables, parts: Sequence[UnitParts]) -> tuple[Array, Array]:
             solid_at = at + n * nc + n * nr * nc
             for r, weight in enumerate(radial):
                 point = i * len(radial) + r
-                if part.pore is not None:
+                if part.kind == t.PORES and part.pore is not None:
                     first = at + n * nc + point * nc
                     held[np.arange(nc), first + np.arange(nc)] = particle * weight * part.pore
                 solid = particle * weight * part.solid

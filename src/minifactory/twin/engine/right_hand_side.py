@@ -2,7 +2,8 @@
 
 Liquid between particles    c' = -Q/V C c + (D + d Q)/L2 B c + b sum_k Q_k c_k / V - phase film (c - p_R)
 Liquid in the particle      pore p' + solid S q' = -pore D_p/R2 K p - solid D_s/R2 K S q + film (c - p_R) /
-w_R Bound states                q' = law(p, q)   or   0 = law(p, q)
+w_R
+Bound states                q' = law(p, q)   or   0 = law(p, q)
 Several particle sizes      the particles of a node one after another in `radius`, each with its surface node;
                             phase film (c - p_R) is then the sum over the sizes
 LRM                         c' + phase S q' = transport,   law(c, q)
@@ -21,36 +22,40 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from minifactory.numerics.kernel_arrays import address
 from minifactory.numerics.kernels import inline_kernel
+from minifactory.numerics.lanes import select
 from minifactory.twin.engine.tables import (
     AT_OPERATORS,
+    AT_SPHERE,
     AT_STATE,
     BOUND,
     CELLS,
     DIFFUSION,
     DISPERSION,
     DISPERSIVITY,
+    ELEMENTS,
     FILM,
     KIND,
     LAW,
     LAW_AT,
     LINK_FIRST,
-    LOWER,
     LRM,
     NODES,
     OUT_FIRST,
+    PER,
     PHASE,
     PORE,
     PORES,
     RADIAL,
     SOLID,
     SURFACE,
-    UPPER,
     VESSEL,
     VOLUME,
     W_JC,
     W_JQ,
     Array,
+    Number,
     Tables,
 )
 
@@ -108,18 +113,18 @@ def evaluate_law(tb: Tables, u: int, y: Array, f: Array, work: Array, want: int)
         nc,
         nb,
         tb.unit[u + 1, LAW_AT] - tb.unit[u, LAW_AT],
-        tb.law_parameters.ctypes.data + 8 * tb.unit[u, LAW_AT],
-        y.ctypes.data + 8 * liquid,
-        y.ctypes.data + 8 * solid,
-        f.ctypes.data + 8 * solid,
-        work.ctypes.data + 8 * tb.unit[u, W_JC],
-        work.ctypes.data + 8 * tb.unit[u, W_JQ],
+        address(tb.law_parameters, tb.unit[u, LAW_AT]),
+        address(y, liquid),
+        address(y, solid),
+        address(f, solid),
+        address(work, tb.unit[u, W_JC]),
+        address(work, tb.unit[u, W_JQ]),
         want,
     )
 
 
 @inline_kernel
-def inflow(tb: Tables, u: int, flows: Array) -> float:
+def inflow(tb: Tables, u: int, flows: Array) -> Number:
     """Total flow into unit u, m3/s."""
     total = 0.0
     for k in range(tb.unit[u, LINK_FIRST], tb.unit[u + 1, LINK_FIRST]):
@@ -128,7 +133,7 @@ def inflow(tb: Tables, u: int, flows: Array) -> float:
 
 
 @inline_kernel
-def outflow(tb: Tables, u: int, flows: Array) -> float:
+def outflow(tb: Tables, u: int, flows: Array) -> Number:
     """Total flow out of unit u through links, m3/s."""
     total = 0.0
     for o in range(tb.unit[u, OUT_FIRST], tb.unit[u + 1, OUT_FIRST]):
@@ -137,14 +142,16 @@ def outflow(tb: Tables, u: int, flows: Array) -> float:
 
 
 @inline_kernel
-def through_flow(tb: Tables, u: int, flows: Array) -> float:
+def through_flow(tb: Tables, u: int, flows: Array) -> Number:
     """Flow through the outlet of unit u, linked on or not, m3/s."""
-    return float(outflow(tb, u, flows) if tb.unit[u, VESSEL] == 1 else inflow(tb, u, flows))
+    if tb.unit[u, VESSEL] == 1:
+        return outflow(tb, u, flows)
+    return inflow(tb, u, flows)
 
 
 @inline_kernel
 def outlet_concentration_factors(
-    tb: Tables, dt: float, before: Array, flows: Array, y: Array, per: Array, slope: Array
+    tb: Tables, dt: Number, before: Array, flows: Array, y: Array, per: Array, slope: Array
 ) -> None:
     """`per` and its slope in time, `dt` after the state `y`; flows are linear from `before` to `flows`."""
     volumes = tb.size - tb.units
@@ -156,8 +163,7 @@ def outlet_concentration_factors(
             now = inflow(tb, u, flows) - outflow(tb, u, flows)
             volume = y[volumes + u] + 0.5 * dt * (start + now)
             per[u] = 1.0 / max(volume, tb.floor[u])
-            if volume > tb.floor[u]:
-                slope[u] = -now * per[u] * per[u]
+            slope[u] = select(volume > tb.floor[u], -now * per[u] * per[u], 0.0)
 
 
 @inline_kernel
@@ -185,33 +191,49 @@ def inlet_flux(tb: Tables, u: int, flows: Array, inlets: Array, y: Array, per: A
 
 
 @inline_kernel
-def _transport(
-    tb: Tables, u: int, flow: float, standing: float, y: Array, flux: Array, rate: Array, f: Array
+def add_transport(
+    tb: Tables, u: int, flow: Number, standing: float, x: Array, at_x: int, rate: Array, f: Array, at_f: int
 ) -> None:
-    """Convection and dispersion of unit u into `f`; `standing` 0 leaves out what does not depend on flow."""
-    nc, n, lower, upper = tb.components, tb.unit[u, NODES], tb.unit[u, LOWER], tb.unit[u, UPPER]
-    width = lower + upper + 1
-    band, at = tb.unit[u, AT_OPERATORS], tb.unit[u, AT_STATE]
-    disperse = band + n * width
-    entry = disperse + n * width
-    per_volume = 1.0 / tb.by_unit[u, VOLUME]
-    for i in range(nc):
-        rate[i] = standing * tb.by_component[u, DISPERSION, i] + flow * tb.by_component[u, DISPERSIVITY, i]
-    for i in range(n):
-        row = f[at + i * nc : at + (i + 1) * nc]
-        inlet = tb.operators[entry + i] * per_volume
-        for k in range(nc):
-            row[k] = inlet * flux[k]
-        for j in range(max(0, i - lower), min(n, i + upper + 1)):
-            a = -flow * per_volume * tb.operators[band + i * width + lower + j - i]
-            b = tb.operators[disperse + i * width + lower + j - i]
-            column = y[at + j * nc : at + (j + 1) * nc]
-            if b != 0.0:
-                for k in range(nc):
-                    row[k] += (a + b * rate[k]) * column[k]
-            elif a != 0.0:
-                for k in range(nc):
-                    row[k] += a * column[k]
+    """Adds convection and dispersion of the liquid `x` of unit u to `f`, each from its place on.
+
+    `standing` 0 leaves out what does not depend on flow; `rate` (nc,) is scratch.
+    """
+    nc, elements, per = tb.components, tb.unit[u, ELEMENTS], tb.unit[u, PER]
+    speed = flow / tb.by_unit[u, VOLUME]
+    for k in range(nc):
+        rate[k] = standing * tb.by_component[u, DISPERSION, k] + flow * tb.by_component[u, DISPERSIVITY, k]
+    for e in range(elements):
+        convect = tb.unit[u, AT_OPERATORS] + e * per * (2 * per + 3)
+        disperse, low = convect + per * per, convect + 2 * per * per
+        own = at_x + e * per * nc
+        for i in range(per):
+            row = at_f + (e * per + i) * nc
+            for k in range(nc):
+                a, b = 0.0, 0.0
+                for j in range(per):
+                    a += tb.operators[convect + i * per + j] * x[own + j * nc + k]
+                    b += tb.operators[disperse + i * per + j] * x[own + j * nc + k]
+                if e > 0:
+                    a += tb.operators[low + i] * x[own - nc + k]
+                    b += tb.operators[low + per + i] * x[own - nc + k]
+                if i == per - 1 and e + 1 < elements:
+                    for j in range(per):
+                        b += tb.operators[low + 2 * per + j] * x[own + (per + j) * nc + k]
+                f[row + k] += rate[k] * b - speed * a
+
+
+@inline_kernel
+def _transport(
+    tb: Tables, u: int, flow: Number, standing: float, y: Array, flux: Array, rate: Array, f: Array
+) -> None:
+    """Inlet, convection and dispersion of unit u as the liquid rows of `f`."""
+    nc, at = tb.components, tb.unit[u, AT_STATE]
+    for i in range(at, at + tb.unit[u, NODES] * nc):
+        f[i] = 0.0
+    inlet = tb.operators[tb.unit[u, AT_SPHERE] - 1] / tb.by_unit[u, VOLUME]
+    for k in range(nc):
+        f[at + k] = inlet * flux[k]
+    add_transport(tb, u, flow, standing, y, at, rate, f, at)
 
 
 @inline_kernel
@@ -224,9 +246,9 @@ def _integrals(tb: Tables, flows: Array, inlets: Array, y: Array, per: Array, f:
         f[left + i] = 0.0
     for u in range(nu):
         total = through_flow(tb, u, flows)
-        leaving = total - outflow(tb, u, flows)
+        leaving = (total - outflow(tb, u, flows)) * per[u]
         f[tb.size - nu + u] = inflow(tb, u, flows) - total
-        total *= per[u]
+        total = total * per[u]
         at = outlet_at(tb, u)
         for i in range(nc):
             f[through + u * nc + i] = total * y[at + i]
@@ -239,50 +261,57 @@ def _integrals(tb: Tables, flows: Array, inlets: Array, y: Array, per: Array, f:
 
 
 @inline_kernel
-def _particles(tb: Tables, u: int, y: Array, f: Array) -> None:
-    """Film and diffusion in the particles of unit u."""
+def _particles(tb: Tables, u: int, y: Array, held: Array, f: Array) -> None:
+    """Film and diffusion in the particles of unit u; `held` (nr nc,) is scratch."""
     nc, n, nr, nb = tb.components, tb.unit[u, NODES], tb.unit[u, RADIAL], tb.unit[u, BOUND]
     at = tb.unit[u, AT_STATE]
     pores = at + n * nc
     solid = pores + n * nr * nc
-    width = tb.unit[u, LOWER] + tb.unit[u, UPPER] + 1
-    stiffness = tb.unit[u, AT_OPERATORS] + 2 * n * width + 2 * n
-    film_in = stiffness + nr * nr + nr
+    stiffness = tb.unit[u, AT_SPHERE]
+    film_in = stiffness + nr * nr
     film_out = film_in + nr
     for i in range(n):
-        for k in range(nc):
-            first = pores + i * nr * nc + k
-            for r in range(nr):
+        first = pores + i * nr * nc
+        if nr > 1:
+            for s in range(nr):
+                for k in range(nc):
+                    held[s * nc + k] = tb.by_component[u, DIFFUSION, k] * y[first + s * nc + k]
+                    for b in range(nb):
+                        if tb.holds[u, k, b] == 1:
+                            held[s * nc + k] += (
+                                tb.by_component[u, SURFACE, k]
+                                * tb.by_unit[u, SOLID]
+                                * tb.stoichiometry[u, k, b]
+                                * y[solid + (i * nr + s) * nb + b]
+                            )
+        for r in range(nr):
+            for k in range(nc):
                 total = 0.0
                 if nr > 1:
                     for s in range(nr):
-                        held = tb.by_component[u, DIFFUSION, k] * y[first + s * nc]
-                        if tb.by_component[u, SURFACE, k] != 0.0:
-                            for b in range(nb):
-                                held += (
-                                    tb.by_component[u, SURFACE, k]
-                                    * tb.stoichiometry[u, k, b]
-                                    * y[solid + (i * nr + s) * nb + b]
-                                )
-                        total -= tb.operators[stiffness + r * nr + s] * held
-                f[first + r * nc] = total
-                if tb.operators[film_out + r] != 0.0:
-                    film = tb.by_component[u, FILM, k] * (y[at + i * nc + k] - y[first + r * nc])
-                    f[at + i * nc + k] -= tb.by_unit[u, PHASE] * tb.operators[film_out + r] * film
-                    f[first + r * nc] += tb.operators[film_in + r] * film
+                        total -= tb.operators[stiffness + r * nr + s] * held[s * nc + k]
+                f[first + r * nc + k] = total
+        for r in range(nr):
+            if tb.operators[film_out + r] != 0.0:
+                out, into = tb.by_unit[u, PHASE] * tb.operators[film_out + r], tb.operators[film_in + r]
+                for k in range(nc):
+                    film = tb.by_component[u, FILM, k] * (y[at + i * nc + k] - y[first + r * nc + k])
+                    f[at + i * nc + k] -= out * film
+                    f[first + r * nc + k] += into * film
 
 
 @inline_kernel
 def right_hand_side(
-    tb: Tables, flows: Array, inlets: Array, y: Array, per: Array, flux: Array, work: Array, f: Array
-) -> None:
-    """All rows of the equations at state `y` into `f`; `flux` (2 nc,) is scratch."""
+    tb: Tables, flows: Array, inlets: Array, y: Array, per: Array, flux: Array, spare: Array, work: Array,
+    f: Array,
+) -> None:  # fmt: skip
+    """All rows of the equations at state `y` into `f`; `flux` (2 nc,) and `spare` are scratch."""
     nc = tb.components
     for u in range(tb.units):
         inlet_flux(tb, u, flows, inlets, y, per, flux)
         _transport(tb, u, through_flow(tb, u, flows) * per[u], 1.0, y, flux, flux[nc:], f)
         if tb.unit[u, KIND] == PORES:
-            _particles(tb, u, y, f)
+            _particles(tb, u, y, spare, f)
         if tb.unit[u, BOUND] > 0:
             evaluate_law(tb, u, y, f, work, 1)
     _integrals(tb, flows, inlets, y, per, f)
@@ -303,7 +332,8 @@ def time_derivative(
 ) -> None:
     """Partial derivative of the right-hand side in time; flows and inlets change linearly."""
     nc = tb.components
-    f[:] = 0.0
+    for i in range(tb.size):
+        f[i] = 0.0
     for u in range(tb.units):
         inlet_flux(tb, u, flow_slopes, inlets, y, per, flux)
         for k in range(tb.unit[u, LINK_FIRST], tb.unit[u + 1, LINK_FIRST]):
@@ -311,18 +341,18 @@ def time_derivative(
             if source < 0:
                 for i in range(nc):
                     flux[i] += flows[k] * inlet_slopes[-1 - source, i]
-            elif per_slope[source] != 0.0:
+            elif tb.unit[source, VESSEL] == 1:
                 at = outlet_at(tb, source)
                 for i in range(nc):
                     flux[i] += flows[k] * per_slope[source] * y[at + i]
         flow = through_flow(tb, u, flow_slopes) * per[u]
-        if per_slope[u] != 0.0:
+        if tb.unit[u, VESSEL] == 1:
             flow += through_flow(tb, u, flows) * per_slope[u]
         _transport(tb, u, flow, 0.0, y, flux, flux[nc:], f)
     # Integrals: Q' c of all outlets and inlets, Q c' of the inlets and of vessels.
     _integrals(tb, flow_slopes, inlets, y, per, f)
     for u in range(tb.units):
-        if per_slope[u] != 0.0:
+        if tb.unit[u, VESSEL] == 1:
             at, through = outlet_at(tb, u), tb.unit[tb.units, AT_STATE] + u * nc
             for i in range(nc):
                 f[through + i] += through_flow(tb, u, flows) * per_slope[u] * y[at + i]
@@ -335,7 +365,7 @@ def time_derivative(
 
 
 @inline_kernel
-def add_mass_times(tb: Tables, x: Array, factor: float, f: Array) -> None:
+def add_mass_times(tb: Tables, x: Array, factor: Number, f: Array) -> None:
     """f += factor * M x, with the mass matrix of the module's equations."""
     nc, nu = tb.components, tb.units
     for u in range(nu):
@@ -357,6 +387,7 @@ def add_mass_times(tb: Tables, x: Array, factor: float, f: Array) -> None:
                 f[solid + i * nb + b] += tb.kinetic[u, b] * held
                 held *= tb.by_unit[u, SOLID]
                 for k in range(nc):
-                    f[liquid + i * nc + k] += tb.stoichiometry[u, k, b] * held
+                    if tb.holds[u, k, b] == 1:
+                        f[liquid + i * nc + k] += tb.stoichiometry[u, k, b] * held
     for i in range(tb.unit[nu, AT_STATE], tb.size):
         f[i] += factor * x[i]

@@ -2,46 +2,78 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minifactory.errors import Finding, SolverError
 from minifactory.twin.engine import step_control as control
-from minifactory.twin.engine import tables
 from minifactory.twin.engine.flow_course import Course
 from minifactory.twin.engine.layout import Layout
+from minifactory.twin.engine.step_control import LaneState
 from minifactory.twin.engine.tables import Array, Integers
 from minifactory.twin.engine.time_step import STAGES, Inputs, Scratch
 
+_LINE = 64  # bytes of a cache line, and of the widest vector
 
-def new_scratch(layout: Layout, links: int, inlets: int) -> Scratch:
-    """Work arrays for a network with so many links and inlets."""
-    size, nc = layout.tables.size, layout.tables.components
-    unit = layout.tables.unit[:-1]
-    rows = unit[:, tables.NODES] * np.maximum(unit[:, tables.COUPLED], 1)
-    inner = np.maximum(unit[:, tables.RADIAL], 1) * nc
-    return Scratch(
-        k=np.zeros((STAGES, size)),
-        y=np.zeros(size),
-        f=np.zeros(size),
-        slope=np.zeros(size),
-        work=np.zeros(layout.sizes.work),
-        pivots=np.zeros(layout.sizes.pivots, dtype=np.int64),
-        flux=np.zeros(2 * nc),
-        x=np.zeros(int(max(rows.max(), inner.max()))),
-        flows=np.zeros(links),
-        inlets=np.zeros((inlets, nc)),
-        old_flows=np.zeros(links),
-        old_inlets=np.zeros((inlets, nc)),
-        sums=np.zeros(layout.sizes.groups),
-        per=np.ones(layout.tables.units),
-        old_per=np.ones(layout.tables.units),
-        per_slope=np.zeros(layout.tables.units),
-        active=np.zeros(links, dtype=np.int64),
-        course=_new_course(layout),
+
+def aligned(*shape: int) -> Array:
+    """Zeros that start at a cache line, as lanes like it."""
+    size = math.prod(shape)
+    store = np.zeros(size + _LINE // 8)
+    skip = (-store.ctypes.data % _LINE) // 8
+    return store[skip : skip + size].reshape(shape)
+
+
+def new_lanes(layout: Layout, links: int, inlets: int, lanes: int) -> LaneState:
+    """Work arrays of as many lanes for a network with so many links and inlets, without a job."""
+    size, nc, sizes = layout.tables.size, layout.tables.components, layout.sizes
+
+    def flows() -> Array:
+        return aligned(links, lanes)
+
+    def feeds() -> Array:
+        return aligned(inlets, nc, lanes)
+
+    def state() -> Array:
+        return aligned(size, lanes)
+
+    cursor = np.zeros((5, lanes), dtype=np.int64)
+    cursor[control.JOB] = -1
+    return LaneState(
+        y=state(),
+        new=state(),
+        dense=aligned(2, size, lanes),
+        absolute=state(),
+        clock=aligned(5, lanes),
+        counts=np.zeros((3, lanes), dtype=np.int64),
+        cursor=cursor,
+        trial=aligned(7, lanes),
+        inputs=Inputs(aligned(1, lanes), flows(), flows(), feeds(), feeds()),
+        scratch=Scratch(
+            k=aligned(STAGES, size, lanes),
+            y=state(),
+            f=state(),
+            slope=state(),
+            work=aligned(sizes.work, lanes),
+            x=aligned(sizes.scratch, lanes),
+            spare=aligned(sizes.spare, lanes),
+            flux=aligned(2 * nc, lanes),
+            flows=flows(),
+            inlets=feeds(),
+            old_flows=flows(),
+            old_inlets=feeds(),
+            sums=aligned(sizes.groups, lanes),
+            per=aligned(layout.tables.units, lanes),
+            old_per=aligned(layout.tables.units, lanes),
+            per_slope=aligned(layout.tables.units, lanes),
+            active=np.zeros(links, dtype=np.int64),
+            course=_new_course(layout, lanes),
+        ),
     )
 
 
-def _new_course(layout: Layout) -> Course:
+def _new_course(layout: Layout, lanes: int) -> Course:
     units, torn = layout.tables.units, layout.sizes.torn
     columns = torn * layout.tables.components
     return Course(
@@ -50,21 +82,9 @@ def _new_course(layout: Layout) -> Course:
         torn=np.zeros(torn, dtype=np.int64),
         tears=np.zeros(1, dtype=np.int64),
         turned=np.zeros(units, dtype=np.int64),
-        response=np.zeros((columns, layout.tables.size)),
-        closure=np.zeros((columns, columns)),
-        pivots=np.zeros(max(columns, 1), dtype=np.int64),
-        torn_values=np.zeros(columns),
-    )
-
-
-def no_inputs(links: int, inlets: int, components: int) -> Inputs:
-    """Inputs that nothing given can go on from."""
-    return Inputs(
-        np.zeros(1),
-        np.full(links, -1.0),
-        np.zeros(links),
-        np.zeros((inlets, components)),
-        np.zeros((inlets, components)),
+        response=aligned(columns, layout.tables.size, lanes),
+        closure=aligned(columns * columns, lanes),
+        torn_values=aligned(columns, lanes),
     )
 
 
@@ -79,16 +99,12 @@ def solver_error(layout: Layout, status: int, counts: Integers, clock: Array) ->
             "Loosen the tolerance or check this unit's parameters.",
         ),
         control.NOT_FINITE: (
-            "a value is not finite",
-            "Check parameters and inlet concentrations of this unit.",
+            "a value is not finite, or a matrix is singular",
+            "Check parameters, inlet concentrations and binding law of this unit.",
         ),
         control.TOO_MANY_STEPS: (
             "too many steps",
             "Raise max_steps, loosen the tolerance or refine the mesh.",
-        ),
-        control.SINGULAR: (
-            f"the matrix of unit {layout.names[int(counts[control.UNIT])]} is singular",
-            "Check its parameters and the Jacobian of its binding law.",
         ),
         control.CANCELLED: ("cancelled", ""),
     }

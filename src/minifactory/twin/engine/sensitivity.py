@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from minifactory.errors import Finding, InputError
 from minifactory.twin.engine.batch import Variant
+from minifactory.twin.engine.parallel import run_all
 from minifactory.twin.engine.sections import Tolerance
 from minifactory.twin.engine.solution import Solution, Task, prepare, run
 from minifactory.twin.engine.tables import Array
@@ -87,13 +87,12 @@ def sensitivities(
     given = dict(steps or {})
     widths = {name: given.get(name, RELATIVE_STEP * (abs(at[name]) or 1.0)) for name in names}
 
-    def side(name: str, sign: float) -> Solution:
-        return run(task({**at, name: at[name] + sign * widths[name]}), plan.copy(), forced=True)
-
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        pairs = list(
-            pool.map(lambda job: side(*job), [(name, sign) for name in names for sign in (1.0, -1.0)])
-        )
+    sides = [task({**at, name: at[name] + sign * widths[name]}) for name in names for sign in (1.0, -1.0)]
+    pairs: list[Solution] = []
+    for outcome in run_all(sides, threads=threads or os.cpu_count() or 1, plan=plan):
+        if not isinstance(outcome, Solution):
+            raise outcome
+        pairs.append(outcome)
     outlet = np.stack(
         [(pairs[2 * i].outlet - pairs[2 * i + 1].outlet) / (2.0 * widths[n]) for i, n in enumerate(names)]
     )

@@ -13,8 +13,9 @@ from minifactory.twin.engine.flow_course import turned_back
 from minifactory.twin.engine.layout import Layout
 from minifactory.twin.engine.levels import check_levels
 from minifactory.twin.engine.network import Network
-from minifactory.twin.engine.scratch import new_scratch, no_inputs, solver_error
+from minifactory.twin.engine.scratch import new_lanes, solver_error
 from minifactory.twin.engine.sections import Section, Tolerance, absolute_tolerances, section_arrays
+from minifactory.twin.engine.step_control import Jobs
 from minifactory.twin.engine.tables import AT_STATE, NODES, VESSEL, Array, Integers, Tables
 
 MASS_TOLERANCE = 1e-8
@@ -195,20 +196,32 @@ def _undershoots(task: Task, outlet: Array) -> bool:
 def run(
     task: Task, plan: Array | None = None, forced: bool = False, cancel: Integers | None = None
 ) -> Solution:
-    """The solution of `task`; `plan`, `forced` and `cancel` as in :func:`step_control.run_sections`.
+    """The solution of `task`.
 
-    A front that undershoots, or stops the integration, is computed once more with the monotone scheme; not
-    on forced steps, which repeat what another run did.
+    `plan` (steps,) becomes the lengths of the steps, as fractions of what is left of their section; with
+    `forced` they are taken from there, whatever their error. ``cancel[0]`` not zero stops the run.
+    """
+    try:
+        outcome: Solution | SolverError = run_on(task, task.network.layout.tables, plan, forced, cancel)
+    except SolverError as fault:
+        outcome = fault
+    return held(task, outcome, plan, forced, cancel)
+
+
+def held(
+    task: Task, outcome: Solution | SolverError, plan: Array | None, forced: bool, cancel: Integers | None
+) -> Solution:
+    """`outcome`, computed once more with the monotone scheme where a front undershot or stopped it.
+
+    Not on forced steps, which repeat what another run did.
     """
     layout = task.network.layout
     may_hold = not forced and task.undershoot < np.inf and bool(np.any(layout.fronts))
-    try:
-        solution = run_on(task, layout.tables, plan, forced, cancel)
-        if not may_hold or not _undershoots(task, solution.outlet):
-            return solution
-    except SolverError:
+    if isinstance(outcome, SolverError):
         if not may_hold or (cancel is not None and cancel[0] != 0):
-            raise
+            raise outcome
+    elif not may_hold or not _undershoots(task, outcome.outlet):
+        return outcome
     beds = tuple(name for name, front in zip(layout.names, layout.fronts, strict=True) if np.any(front))
     return replace(run_on(task, layout.holding(), plan, forced, cancel), smeared=beds)
 
@@ -216,28 +229,59 @@ def run(
 def run_on(task: Task, tables: Tables, plan: Array | None, forced: bool, cancel: Integers | None) -> Solution:
     """The solution of `task` with these tables of its network."""
     layout = task.network.layout
-    states = port_states(task.network, task.ports)
-    out = np.zeros((len(task.output_times), len(states)))
-    counts, start = np.zeros(4, dtype=np.int64), float(task.times[0, 0])
-    y = task.before.copy()
-    clock, new = np.array([start, start, start, start, np.inf]), y.copy()
-    inputs = no_inputs(task.flows.shape[2], *task.inlets.shape[2:])
-    scratch = new_scratch(layout, task.flows.shape[2], task.inlets.shape[2])
-    status = control.run_sections(
-        tables, inputs, task.times, task.flows, task.inlets, y, new, np.zeros((2, len(y))),
-        task.absolute, task.relative, scratch, task.output_times, states, out, clock, counts, task.max_steps,
-        np.zeros(1, dtype=np.int64) if cancel is None else cancel, False,
-        np.zeros(0) if plan is None else plan, forced,
-    )  # fmt: skip
-    if status != control.DONE:
-        raise solver_error(layout, status, counts, clock)
-    y = new if clock[control.UNTIL] > clock[control.FROM] else y
-    y = turned_back(layout.tables, y, scratch.course.turned)
-    balance = balance_of(layout, task.before, y)
+    jobs = jobs_of([task], None if plan is None else plan[None, :], cancel)
+    lanes = new_lanes(layout, task.flows.shape[2], task.inlets.shape[2], 1)
+    control.run_jobs(tables, jobs, lanes, task.relative, task.max_steps, False, forced)
+    jobs.end[0] = turned_back(layout.tables, jobs.end[0], lanes.scratch.course.turned)
+    return solution_of(task, jobs, 0)
+
+
+def jobs_of(tasks: Sequence[Task], plan: Array | None = None, cancel: Integers | None = None) -> Jobs:
+    """Tasks of one structure laid out for the kernels; parameters only where there are several."""
+    first = np.concatenate(([0], np.cumsum([len(task.times) for task in tasks])))
+    states = port_states(tasks[0].network, tasks[0].ports)
+    count, size = len(tasks), len(tasks[0].before)
+    tables = [task.network.layout.tables for task in tasks if count > 1]
+
+    def stacked(arrays: list[Array], like: Array) -> Array:
+        return np.stack(arrays)[..., 0] if arrays else np.empty((0, *like.shape[:-1]))
+
+    tb = tasks[0].network.layout.tables
+    return Jobs(
+        first=first.astype(np.int64),
+        times=np.concatenate([task.times for task in tasks]),
+        flows=np.concatenate([task.flows for task in tasks]),
+        inlets=np.concatenate([task.inlets for task in tasks]),
+        start=np.stack([task.before for task in tasks]),
+        absolute=np.stack([task.absolute for task in tasks]),
+        by_unit=stacked([t.by_unit for t in tables], tb.by_unit),
+        by_component=stacked([t.by_component for t in tables], tb.by_component),
+        stoichiometry=stacked([t.stoichiometry for t in tables], tb.stoichiometry),
+        kinetic=stacked([t.kinetic for t in tables], tb.kinetic),
+        law_parameters=stacked([t.law_parameters for t in tables], tb.law_parameters),
+        plan=np.zeros((count, 0)) if plan is None else plan,
+        out_times=tasks[0].output_times,
+        out_states=states,
+        out=np.zeros((count, len(tasks[0].output_times), len(states))),
+        end=np.zeros((count, size)),
+        clock=np.zeros((count, 5)),
+        counts=np.zeros((count, 3), dtype=np.int64),
+        status=np.full(count, control.RUNNING),
+        queue=np.zeros(1, dtype=np.int64),
+        cancel=np.zeros(1, dtype=np.int64) if cancel is None else cancel,
+    )
+
+
+def solution_of(task: Task, jobs: Jobs, job: int) -> Solution:
+    """The checked solution of a task that has run as `job`; SolverError where it failed."""
+    layout, counts = task.network.layout, jobs.counts[job]
+    if jobs.status[job] != control.DONE:
+        raise solver_error(layout, int(jobs.status[job]), counts, jobs.clock[job])
+    balance = balance_of(layout, task.before, jobs.end[job])
     check_balance(task.network, balance)
-    outlet, passed, volumes = port_values(task.network, task.ports, out)
+    outlet, passed, volumes = port_values(task.network, task.ports, jobs.out[job])
     return Solution(
-        task.output_times, task.ports, outlet, passed, y, balance,
+        task.output_times, task.ports, outlet, passed, jobs.end[job], balance,
         int(counts[control.ACCEPTED]), int(counts[control.REJECTED]), volumes,
     )  # fmt: skip
 

@@ -1,43 +1,42 @@
 """Factors of the linear systems of a step: (w M - J) K = r with w = 1 / (gamma h).
 
-Units are solved one after another in the direction of flow. In a bed the law of each point is eliminated
-first, then the particle of each axial node (Schur complements), which leaves band matrices: one per component
-that no binding couples, and one for all coupled components together, ordered by node.
-
-The law gives one equation per bound state. Usually it is solved for the bound state. Where binding is strong
-it is solved for the liquid concentration instead ("swapped"), and the bound state takes its place among the
-kept variables z; otherwise rounding of a tiny liquid concentration, times dq/dc, would break the mass
-balance.
+Units are solved one after another in the direction of flow. At each point of a bed the unknown is the total z
+= pore p + solid S q of every coupled component, so that no rate and no partition, however strong, enters a
+mass balance by subtraction: the law gives q = G z + g, and p = (z - solid S q) / pore = L z + l. Then the
+particle of each axial node is eliminated but for its surface, then each element along the bed but for its
+last node, through which alone elements are coupled (nodal.AxialOperators.elements). Components that no
+binding couples are solved on their own.
 """
 
 from __future__ import annotations
 
-from minifactory.numerics.kernels import inline_kernel
-from minifactory.numerics.linear_algebra import factor_band, invert_dense
+from minifactory.numerics.kernels import inline_kernel, merged_kernel
+from minifactory.numerics.linear_algebra import condense, invert
 from minifactory.twin.engine.right_hand_side import evaluate_law, through_flow
 from minifactory.twin.engine.tables import (
     AT_OPERATORS,
+    AT_SPHERE,
     BOUND,
     COUPLED,
     DIFFUSION,
     DISPERSION,
     DISPERSIVITY,
+    ELEMENTS,
     FILM,
     KIND,
-    LOWER,
     LRM,
     NODES,
+    PER,
     PHASE,
     PORE,
     PORES,
     RADIAL,
     SHARED,
+    SIZES,
     SOLID,
     SURFACE,
-    UPPER,
     VOLUME,
     W_BULK,
-    W_FILM,
     W_FREE,
     W_FREE_PARTICLE,
     W_GAIN,
@@ -45,263 +44,238 @@ from minifactory.twin.engine.tables import (
     W_JC,
     W_JQ,
     W_PARTICLE,
-    W_SWAP,
+    W_SLOPE,
     Array,
-    Integers,
+    Number,
     Tables,
 )
 
-# A law is solved for the liquid where dq/dc exceeds this.
-_STRONG = 30.0
 
-
-@inline_kernel
-def _eliminate_law(tb: Tables, u: int, w: float, work: Array, pivots: Integers) -> bool:
-    """Per point of unit u: eliminated variables e = E z + (law block)^-1 r in terms of the kept ones z."""
+@merged_kernel
+def _eliminate_law(tb: Tables, u: int, w: Number, work: Array, spare: Array) -> None:
+    """Per point of unit u: G of the bound states and L of the liquid; `spare` (m,) is scratch."""
     nc, nb, m = tb.components, tb.unit[u, BOUND], tb.unit[u, COUPLED]
-    points = tb.unit[u, NODES] * max(tb.unit[u, RADIAL], 1)
-    jc, jq = tb.unit[u, W_JC], tb.unit[u, W_JQ]
-    pivot = pivots[0:nb]
-    for i in range(points):
-        by_c = work[jc + i * nb * nc : jc + (i + 1) * nb * nc].reshape(nb, nc)
-        by_q = work[jq + i * nb * nb : jq + (i + 1) * nb * nb].reshape(nb, nb)
-        gain = work[tb.unit[u, W_GAIN] + i * nb * m : tb.unit[u, W_GAIN] + (i + 1) * nb * m].reshape(nb, m)
-        swap = work[tb.unit[u, W_SWAP] + i * nb : tb.unit[u, W_SWAP] + (i + 1) * nb]
+    solid = tb.by_unit[u, SOLID]
+    for x in range(m):
+        spare[x] = 1.0 / tb.by_component[u, PORE, tb.order[u, x]]
+    for i in range(tb.unit[u, NODES] * max(tb.unit[u, RADIAL], 1)):
+        by_c, by_q = tb.unit[u, W_JC] + i * nb * nc, tb.unit[u, W_JQ] + i * nb * nb
+        inverse, gain = tb.unit[u, W_INVERSE] + i * nb * nb, tb.unit[u, W_GAIN] + i * nb * m
+        slope = tb.unit[u, W_SLOPE] + i * m * m
         for a in range(nb):
             for b in range(nb):
-                by_q[a, b] = -by_q[a, b]
-            by_q[a, a] += w * tb.kinetic[u, a]
-        for b in range(nb):
-            x = tb.owner[u, b]
-            swap[b] = 0.0
-            if x >= 0 and abs(by_c[b, tb.order[u, x]]) > _STRONG * abs(by_q[b, b]):
-                swap[b] = 1.0
+                total = -work[by_q + a * nb + b]
+                for x in range(m):
+                    k = tb.order[u, x]
+                    if tb.holds[u, k, b] == 1:
+                        total += work[by_c + a * nc + k] * (solid * tb.stoichiometry[u, k, b] * spare[x])
+                work[inverse + a * nb + b] = total
+            work[inverse + a * nb + a] += w * tb.kinetic[u, a]
+        invert(work, inverse, nb, nb)
         for x in range(m):
             k = tb.order[u, x]
-            for a in range(nb):
-                gain[a, x] = -by_c[a, k]
-        for b in range(nb):
-            if swap[b] == 1.0:
-                for a in range(nb):
-                    held = gain[a, tb.owner[u, b]]
-                    gain[a, tb.owner[u, b]] = by_q[a, b]
-                    by_q[a, b] = held
-        if not invert_dense(by_q, pivot):
-            return False
-        at = tb.unit[u, W_INVERSE] + i * nb * nb
-        spare = by_c[0]
-        for x in range(m):
             for a in range(nb):
                 total = 0.0
                 for b in range(nb):
-                    total -= by_q[a, b] * gain[b, x]
-                spare[a] = total
-            for a in range(nb):
-                gain[a, x] = spare[a]
-        for a in range(nb):
-            for b in range(nb):
-                work[at + a * nb + b] = by_q[a, b]
-    return True
+                    total += work[inverse + a * nb + b] * work[by_c + b * nc + k]
+                work[gain + a * m + x] = total * spare[x]
+        for x in range(m):
+            k = tb.order[u, x]
+            for z in range(m):
+                total = 1.0 if x == z else 0.0
+                for b in range(nb):
+                    if tb.holds[u, k, b] == 1:
+                        total -= solid * tb.stoichiometry[u, k, b] * work[gain + b * m + z]
+                work[slope + x * m + z] = total * spare[x]
 
 
-@inline_kernel
-def _add_liquid(tb: Tables, u: int, point: int, x: int, factor: float, work: Array, row: Array) -> None:
-    """row += factor * d(liquid of coupled component x) / dz at a point of unit u."""
-    b, m = tb.state_of[u, x], tb.unit[u, COUPLED]
-    if b >= 0 and work[tb.unit[u, W_SWAP] + point * tb.unit[u, BOUND] + b] == 1.0:
-        at = tb.unit[u, W_GAIN] + (point * tb.unit[u, BOUND] + b) * m
-        for z in range(m):
-            row[z] += factor * work[at + z]
-    else:
-        row[x] += factor
+@merged_kernel
+def _factor_particle(tb: Tables, u: int, i: int, size: int, w: Number, work: Array) -> None:
+    """Factors of the particle of a size at node i of unit u, coupled components, condensed to its surface."""
+    m, nr, sizes = tb.unit[u, COUPLED], tb.unit[u, RADIAL], tb.unit[u, SIZES]
+    own = nr // sizes
+    rows, first = own * m, size * own
+    stiffness = tb.unit[u, AT_SPHERE] + first * (nr + 1)
+    film_in = tb.operators[tb.unit[u, AT_SPHERE] + nr * nr + first + own - 1]
+    at = tb.unit[u, W_PARTICLE] + (i * sizes + size) * rows * rows
+    for s in range(own):
+        slope = tb.unit[u, W_SLOPE] + (i * nr + first + s) * m * m
+        for x in range(m):
+            k = tb.order[u, x]
+            on_solid = tb.by_component[u, SURFACE, k]
+            # solid S G = 1 - pore L: surface diffusion by the same slopes
+            rate = tb.by_component[u, DIFFUSION, k] - on_solid * tb.by_component[u, PORE, k]
+            film = tb.by_component[u, FILM, k] * film_in
+            for r in range(own):
+                stiff = tb.operators[stiffness + r * nr + s]
+                row = at + (r * m + x) * rows + s * m
+                share = stiff * rate
+                if r == own - 1 and s == own - 1:
+                    share += film
+                for z in range(m):
+                    work[row + z] = share * work[slope + x * m + z]
+                work[row + x] += stiff * on_solid
+                if r == s:
+                    work[row + x] += w
+    condense(work, at, rows, m)
 
 
-@inline_kernel
-def _add_bound(tb: Tables, u: int, point: int, b: int, factor: float, work: Array, row: Array) -> None:
-    """row += factor * d(bound state b) / dz at a point of unit u."""
-    m = tb.unit[u, COUPLED]
-    if work[tb.unit[u, W_SWAP] + point * tb.unit[u, BOUND] + b] == 1.0:
-        row[tb.owner[u, b]] += factor
-    else:
-        at = tb.unit[u, W_GAIN] + (point * tb.unit[u, BOUND] + b) * m
-        for z in range(m):
-            row[z] += factor * work[at + z]
-
-
-@inline_kernel
-def _factor_free(tb: Tables, u: int, w: float, flow: float, work: Array, pivots: Integers) -> bool:
-    """Band factors of the components that no binding couples."""
-    nc, n, lower, upper, m = (
-        tb.components,
-        tb.unit[u, NODES],
-        tb.unit[u, LOWER],
-        tb.unit[u, UPPER],
-        tb.unit[u, COUPLED],
-    )
-    width = lower + upper + 1
-    band = tb.unit[u, AT_OPERATORS]
-    disperse = band + n * width
-    stiffness = disperse + n * width + 2 * n
-    nr = tb.unit[u, RADIAL]
-    film_in = stiffness + nr * nr + nr
-    film_out = film_in + nr
-    count = 1 if tb.unit[u, SHARED] == 1 else nc - m
-    for j in range(count):
+@merged_kernel
+def _factor_free(tb: Tables, u: int, w: Number, flow: Number, work: Array, spare: Array) -> None:
+    """Factors of the components that no binding couples."""
+    nc, m, per, elements = tb.components, tb.unit[u, COUPLED], tb.unit[u, PER], tb.unit[u, ELEMENTS]
+    nr, sizes, stiffness = tb.unit[u, RADIAL], tb.unit[u, SIZES], tb.unit[u, AT_SPHERE]
+    own, film_in = nr // sizes, stiffness + nr * nr
+    block = per * per + 2 * per
+    speed = flow / tb.by_unit[u, VOLUME]
+    for j in range(1 if tb.unit[u, SHARED] == 1 else nc - m):
         k = tb.order[u, m + j]
-        a = work[tb.unit[u, W_FREE] + j * n * width : tb.unit[u, W_FREE] + (j + 1) * n * width]
-        per_volume = flow / tb.by_unit[u, VOLUME]
         rate = tb.by_component[u, DISPERSION, k] + flow * tb.by_component[u, DISPERSIVITY, k]
         diagonal = w
         if tb.unit[u, KIND] == PORES:
-            at = tb.unit[u, W_FREE_PARTICLE] + j * nr * nr
-            particle = work[at : at + nr * nr].reshape(nr, nr)
             film = tb.by_component[u, FILM, k]
-            for r in range(nr):
-                for s in range(nr):
-                    particle[r, s] = tb.by_component[u, DIFFUSION, k] * tb.operators[stiffness + r * nr + s]
-                particle[r, r] += w * tb.by_component[u, PORE, k] + film * tb.operators[film_in + r]
-            if not invert_dense(particle, pivots[0:nr]):
-                return False
-            kept = 0.0
-            for r in range(nr):
-                if tb.operators[film_out + r] != 0.0:
-                    seen = 1.0
-                    for s in range(nr):
-                        seen -= particle[r, s] * film * tb.operators[film_in + s]
-                    kept += tb.operators[film_out + r] * seen
-            diagonal += tb.by_unit[u, PHASE] * film * kept
-        for i in range(n * width):
-            a[i] = per_volume * tb.operators[band + i] - rate * tb.operators[disperse + i]
-        for i in range(n):
-            a[i * width + lower] += diagonal
-        if not factor_band(a.reshape(n, width), lower, upper):
-            return False
-    return True
+            for size in range(sizes):
+                at, first = tb.unit[u, W_FREE_PARTICLE] + (j * sizes + size) * own * own, size * own
+                for r in range(own):
+                    for s in range(own):
+                        stiff = tb.operators[stiffness + (first + r) * nr + first + s]
+                        work[at + r * own + s] = tb.by_component[u, DIFFUSION, k] * stiff
+                    work[at + r * own + r] += w * tb.by_component[u, PORE, k]
+                into = film * tb.operators[film_in + first + own - 1]
+                work[at + own * own - 1] += into
+                condense(work, at, own, 1)
+                kept = 1.0 - into * work[at + own * own - 1]
+                diagonal += tb.by_unit[u, PHASE] * film * tb.operators[film_in + nr + first + own - 1] * kept
+        for e in range(elements):
+            convect = tb.unit[u, AT_OPERATORS] + e * per * (2 * per + 3)
+            disperse, edges = convect + per * per, convect + 2 * per * per
+            at = tb.unit[u, W_FREE] + (j * elements + e) * block
+            low, up = at + per * per, at + per * per + per
+            for i in range(per * per):
+                work[at + i] = speed * tb.operators[convect + i] - rate * tb.operators[disperse + i]
+            for i in range(per):
+                work[at + i * per + i] += diagonal
+                work[low + i] = speed * tb.operators[edges + i] - rate * tb.operators[edges + per + i]
+                work[up + i] = -rate * tb.operators[edges + 2 * per + i]
+                if e > 0:
+                    for z in range(per):
+                        work[at + i * per + z] -= work[low + i] * spare[z]
+            condense(work, at, per, 1)
+            for z in range(per):
+                spare[z] = work[at + per * per - 1] * work[up + z]
 
 
-@inline_kernel
-def _factor_particle(tb: Tables, u: int, i: int, w: float, work: Array, pivots: Integers) -> bool:
-    """Factors of the particle at node i of unit u and its response to the film, coupled components."""
-    m, nb, n, nr = tb.unit[u, COUPLED], tb.unit[u, BOUND], tb.unit[u, NODES], tb.unit[u, RADIAL]
-    rows = nr * m
-    width = tb.unit[u, LOWER] + tb.unit[u, UPPER] + 1
-    stiffness = tb.unit[u, AT_OPERATORS] + 2 * n * width + 2 * n
-    film_in = stiffness + nr * nr + nr
-    film_out = film_in + nr
-    at = tb.unit[u, W_PARTICLE] + i * rows * rows
-    a = work[at : at + rows * rows].reshape(rows, rows)
-    a[:, :] = 0.0
-    for r in range(nr):
-        for x in range(m):
-            k = tb.order[u, x]
-            for s in range(nr):
-                stiff = tb.operators[stiffness + r * nr + s]
-                row = a[r * m + x, s * m : (s + 1) * m]
-                liquid, solid = (
-                    tb.by_component[u, DIFFUSION, k] * stiff,
-                    tb.by_component[u, SURFACE, k] * stiff,
-                )
-                if s == r:
-                    liquid += w * tb.by_component[u, PORE, k]
-                    solid += w * tb.by_unit[u, SOLID]
-                    liquid += tb.by_component[u, FILM, k] * tb.operators[film_in + r]
-                if liquid != 0.0:
-                    _add_liquid(tb, u, i * nr + s, x, liquid, work, row)
-                if solid != 0.0:
-                    for b in range(nb):
-                        if tb.stoichiometry[u, k, b] != 0.0:
-                            _add_bound(tb, u, i * nr + s, b, solid * tb.stoichiometry[u, k, b], work, row)
-    if not invert_dense(a, pivots[0:rows]):
-        return False
-    # What the liquid at the surfaces answers to the rows of the particle: d(surface liquid)/dz times the
-    # inverse.
-    slope = work[tb.unit[u, W_JC] : tb.unit[u, W_JC] + m]
+@merged_kernel
+def _fill_element(tb: Tables, u: int, e: int, w: Number, flow: Number, work: Array, at: int) -> None:
+    """Matrix of element e, coupled components, and its couplings to both neighbours; without Schur parts."""
+    m, per, nr = tb.unit[u, COUPLED], tb.unit[u, PER], tb.unit[u, RADIAL]
+    rows, lumped = per * m, tb.unit[u, KIND] == LRM
+    convect = tb.unit[u, AT_OPERATORS] + e * per * (2 * per + 3)
+    disperse, edges = convect + per * per, convect + 2 * per * per
+    low, up = at + rows * rows, at + rows * rows + rows
+    sizes = tb.unit[u, SIZES]
+    own, film_in = nr // sizes, tb.unit[u, AT_SPHERE] + nr * nr
+    speed = flow / tb.by_unit[u, VOLUME]
+    for i in range(rows * rows):
+        work[at + i] = 0.0
     for x in range(m):
-        share = work[tb.unit[u, W_FILM] + (i * m + x) * rows : tb.unit[u, W_FILM] + (i * m + x + 1) * rows]
-        for j in range(rows):
-            share[j] = 0.0
-        for r in range(nr):
-            if tb.operators[film_out + r] == 0.0:
-                continue
-            for z in range(m):
-                slope[z] = 0.0
-            _add_liquid(tb, u, i * nr + r, x, tb.operators[film_out + r], work, slope)
-            for z in range(m):
-                if slope[z] != 0.0:
-                    for j in range(rows):
-                        share[j] += slope[z] * a[r * m + z, j]
-    return True
-
-
-@inline_kernel
-def _factor_coupled(tb: Tables, u: int, w: float, flow: float, work: Array, pivots: Integers) -> bool:
-    """Band factors of all coupled components of unit u together."""
-    n, lower, upper, m, nb, nr = (
-        tb.unit[u, NODES],
-        tb.unit[u, LOWER],
-        tb.unit[u, UPPER],
-        tb.unit[u, COUPLED],
-        tb.unit[u, BOUND],
-        tb.unit[u, RADIAL],
-    )
-    width, wide = lower + upper + 1, (lower + upper + 2) * m - 1
-    low, high = (lower + 1) * m - 1, (upper + 1) * m - 1
-    band = tb.unit[u, AT_OPERATORS]
-    disperse = band + n * width
-    per_volume = flow / tb.by_unit[u, VOLUME]
-    a = work[tb.unit[u, W_BULK] : tb.unit[u, W_BULK] + n * m * wide].reshape(n * m, wide)
-    a[:, :] = 0.0
-    stiffness = disperse + n * width + 2 * n
-    film_in = stiffness + nr * nr + nr
-    film_out = film_in + nr
-    for i in range(n):
-        if tb.unit[u, KIND] == PORES and not _factor_particle(tb, u, i, w, work, pivots):
-            return False
-        for x in range(m):
-            k = tb.order[u, x]
-            rate = tb.by_component[u, DISPERSION, k] + flow * tb.by_component[u, DISPERSIVITY, k]
-            for j in range(max(0, i - lower), min(n, i + upper + 1)):
-                at = i * width + lower + j - i
-                value = per_volume * tb.operators[band + at] - rate * tb.operators[disperse + at]
-                if i == j:
-                    value += w
-                first = low - x + (j - i) * m
-                if tb.unit[u, KIND] == LRM:
-                    _add_liquid(tb, u, j, x, value, work, a[i * m + x, first : first + m])
+        k = tb.order[u, x]
+        rate = tb.by_component[u, DISPERSION, k] + flow * tb.by_component[u, DISPERSIVITY, k]
+        exchange = tb.by_unit[u, PHASE] * tb.by_component[u, FILM, k]
+        for i in range(per):
+            work[low + i * m + x] = speed * tb.operators[edges + i] - rate * tb.operators[edges + per + i]
+            work[up + i * m + x] = -rate * tb.operators[edges + 2 * per + i]
+            row, node = at + (i * m + x) * rows, e * per + i
+            for j in range(per):
+                value = (
+                    speed * tb.operators[convect + i * per + j] - rate * tb.operators[disperse + i * per + j]
+                )
+                if lumped:
+                    slope = tb.unit[u, W_SLOPE] + (e * per + j) * m * m + x * m
+                    for z in range(m):
+                        work[row + j * m + z] = value * work[slope + z]
                 else:
-                    a[i * m + x, first + x] += value
-            here = a[i * m + x, low - x : low - x + m]
-            if tb.unit[u, KIND] == LRM:
-                for b in range(nb):
-                    if tb.stoichiometry[u, k, b] != 0.0:
-                        _add_bound(
-                            tb, u, i, b, w * tb.by_unit[u, SOLID] * tb.stoichiometry[u, k, b], work, here
-                        )
-            else:
-                exchange = tb.by_unit[u, PHASE] * tb.by_component[u, FILM, k]
-                for r in range(nr):
-                    if tb.operators[film_out + r] != 0.0:
-                        here[x] += exchange * tb.operators[film_out + r]
-                        share = tb.unit[u, W_FILM] + ((i * m + x) * nr + r) * m
-                        for z in range(m):
-                            film = tb.by_component[u, FILM, tb.order[u, z]] * tb.operators[film_in + r]
-                            here[z] -= exchange * work[share + z] * film
-    return bool(factor_band(a, low, high))
+                    work[row + j * m + x] = value
+            work[row + i * m + x] += w
+            if tb.unit[u, KIND] == PORES:
+                for size in range(sizes):
+                    # What the liquid at the surface answers to the film: L times the condensed particle.
+                    surface = size * own + own - 1
+                    out = exchange * tb.operators[film_in + nr + surface]
+                    work[row + i * m + x] += out
+                    slope = tb.unit[u, W_SLOPE] + (node * nr + surface) * m * m + x * m
+                    particle = tb.unit[u, W_PARTICLE] + (node * sizes + size) * own * m * own * m
+                    corner = particle + (own - 1) * m * (own * m + 1)
+                    for z in range(m):
+                        answer = 0.0
+                        for y in range(m):
+                            answer += work[slope + y] * work[corner + y * own * m + z]
+                        film = tb.by_component[u, FILM, tb.order[u, z]] * tb.operators[film_in + surface]
+                        work[row + i * m + z] -= out * film * answer
 
 
-@inline_kernel
+@merged_kernel
+def _couple_elements(tb: Tables, u: int, e: int, work: Array, spare: Array, at: int) -> None:
+    """What element e, condensed, answers at its last node to the next one: (m, rows) into `spare`."""
+    m, per = tb.unit[u, COUPLED], tb.unit[u, PER]
+    rows, other = per * m, per * m * m
+    corner, up = at + (rows - m) * rows + rows - m, at + rows * rows + rows
+    if tb.unit[u, KIND] != LRM:
+        for x in range(m):
+            for j in range(per):
+                for z in range(m):
+                    spare[x * rows + j * m + z] = work[corner + x * rows + z] * work[up + j * m + z]
+        return
+    for x in range(m):
+        for j in range(per):
+            slope = tb.unit[u, W_SLOPE] + ((e + 1) * per + j) * m * m
+            for z in range(m):
+                total = 0.0
+                for y in range(m):
+                    total += work[corner + x * rows + y] * work[up + j * m + y] * work[slope + y * m + z]
+                spare[other + x * rows + j * m + z] = total
+    last = tb.unit[u, W_SLOPE] + (e * per + per - 1) * m * m
+    for x in range(m):
+        for j in range(rows):
+            total = 0.0
+            for y in range(m):
+                total += work[last + x * m + y] * spare[other + y * rows + j]
+            spare[x * rows + j] = total
+
+
+@merged_kernel
+def _factor_coupled(tb: Tables, u: int, w: Number, flow: Number, work: Array, spare: Array) -> None:
+    """Factors of all coupled components of unit u together."""
+    m, per, elements = tb.unit[u, COUPLED], tb.unit[u, PER], tb.unit[u, ELEMENTS]
+    rows = per * m
+    if tb.unit[u, KIND] == PORES:
+        for i in range(tb.unit[u, NODES]):
+            for size in range(tb.unit[u, SIZES]):
+                _factor_particle(tb, u, i, size, w, work)
+    for e in range(elements):
+        at = tb.unit[u, W_BULK] + e * rows * (rows + 2)
+        _fill_element(tb, u, e, w, flow, work, at)
+        if e > 0:
+            for i in range(rows):
+                low, answer = work[at + rows * rows + i], (i % m) * rows
+                for j in range(rows):
+                    work[at + i * rows + j] -= low * spare[answer + j]
+        condense(work, at, rows, m)
+        if e + 1 < elements:
+            _couple_elements(tb, u, e, work, spare, at)
+
+
+@merged_kernel
 def factor(
-    tb: Tables, w: float, flows: Array, per: Array, y: Array, f: Array, work: Array, pivots: Integers
-) -> int:
-    """Factors of w M - J at `y` into `work`; -1, or the unit whose matrix is singular. `f` is scratch."""
+    tb: Tables, w: Number, flows: Array, per: Array, y: Array, f: Array, work: Array, spare: Array
+) -> None:
+    """Factors of w M - J at `y` into `work`; `f` and `spare` are scratch."""
     for u in range(tb.units):
         flow = through_flow(tb, u, flows) * per[u]
         if tb.unit[u, BOUND] > 0:
             evaluate_law(tb, u, y, f, work, 2)
-            if not _eliminate_law(tb, u, w, work, pivots):
-                return u
-        if tb.unit[u, COUPLED] < tb.components and not _factor_free(tb, u, w, flow, work, pivots):
-            return u
-        if tb.unit[u, COUPLED] > 0 and not _factor_coupled(tb, u, w, flow, work, pivots):
-            return u
-    return -1
+        if tb.unit[u, COUPLED] > 0:
+            _eliminate_law(tb, u, w, work, spare)
+            _factor_coupled(tb, u, w, flow, work, spare)
+        if tb.unit[u, COUPLED] < tb.components:
+            _factor_free(tb, u, w, flow, work, spare)

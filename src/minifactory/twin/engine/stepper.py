@@ -11,7 +11,7 @@ from minifactory.twin.engine import step_control as control
 from minifactory.twin.engine.flow_course import turned_back
 from minifactory.twin.engine.levels import check_levels
 from minifactory.twin.engine.network import Network
-from minifactory.twin.engine.scratch import new_scratch, no_inputs, solver_error
+from minifactory.twin.engine.scratch import new_lanes, solver_error
 from minifactory.twin.engine.sections import Tolerance, absolute_tolerances, check_flows
 from minifactory.twin.engine.solution import (
     MassBalance,
@@ -21,6 +21,7 @@ from minifactory.twin.engine.solution import (
     without_integrals,
 )
 from minifactory.twin.engine.specification import Vessel
+from minifactory.twin.engine.step_control import Jobs
 from minifactory.twin.engine.tables import Array
 
 
@@ -63,34 +64,51 @@ class Stepper:
             raise InputError(
                 Finding("state", f"shape {np.shape(state)}", f"{tb.size} values of this network")
             )
-        self._y = without_integrals(self._layout, state)
-        self._before = self._y.copy()
-        self._new, self._dense = self._y.copy(), np.zeros((2, tb.size))
+        self._before = without_integrals(self._layout, state)
         wanted = (
             self._tolerance.scales if self._tolerance.scales is not None else np.asarray(scales, dtype=float)
         )
-        self._absolute = absolute_tolerances(network, self._tolerance, wanted)
-        self._scratch = new_scratch(self._layout, links, inlets)
-        self._inputs = no_inputs(links, inlets, nc)
-        self._states = port_states(network, ports)
+        self._lanes = lanes = new_lanes(self._layout, links, inlets, 1)
+        lanes.y[:, 0] = lanes.new[:, 0] = self._before
+        lanes.absolute[:, 0] = absolute_tolerances(network, self._tolerance, wanted)
+        lanes.clock[:, 0] = t, t, t, t, np.inf
+        lanes.inputs.flows[:] = -1.0  # nothing given can go on from there
+        states = port_states(network, ports)
         self._vessels = any(isinstance(unit, Vessel) for unit in network.units)
         self._given = np.full((2, links), np.nan)
-        self._out = np.zeros((1, len(self._states)))
-        self._flows, self._inlets = np.zeros((1, 2, links)), np.zeros((1, 2, inlets, nc))
-        self._plan = np.zeros(0)
-        self._times, self._at, self._cancel = np.zeros((1, 2)), np.zeros(1), np.zeros(1, dtype=np.int64)
-        self._clock = np.array([t, t, t, t, np.inf])
-        self._counts = np.zeros(4, dtype=np.int64)
+        self._jobs = Jobs(
+            first=np.array([0, 1]),
+            times=np.zeros((1, 2)),
+            flows=np.zeros((1, 2, links)),
+            inlets=np.zeros((1, 2, inlets, nc)),
+            start=np.zeros((1, tb.size)),
+            absolute=np.zeros((1, tb.size)),
+            by_unit=np.empty((0, *tb.by_unit.shape[:-1])),
+            by_component=np.empty((0, *tb.by_component.shape[:-1])),
+            stoichiometry=np.empty((0, *tb.stoichiometry.shape[:-1])),
+            kinetic=np.empty((0, *tb.kinetic.shape[:-1])),
+            law_parameters=np.empty((0, *tb.law_parameters.shape[:-1])),
+            plan=np.zeros((1, 0)),
+            out_times=np.zeros(1),
+            out_states=states,
+            out=np.zeros((1, 1, len(states))),
+            end=np.zeros((1, tb.size)),
+            clock=np.zeros((1, 5)),
+            counts=np.zeros((1, 3), dtype=np.int64),
+            status=np.zeros(1, dtype=np.int64),
+            queue=np.ones(1, dtype=np.int64),
+            cancel=np.zeros(1, dtype=np.int64),
+        )
 
     @property
     def time(self) -> float:
         """Present time, s."""
-        return float(self._clock[control.NOW])
+        return float(self._lanes.clock[control.NOW, 0])
 
     @property
     def steps(self) -> int:
         """Steps taken so far."""
-        return int(self._counts[control.ACCEPTED])
+        return int(self._lanes.counts[control.ACCEPTED, 0])
 
     def advance(
         self,
@@ -115,49 +133,50 @@ class Stepper:
         order = self._layout.link_index
         flows1 = flows0 if flows1 is None else flows1
         inlets1 = inlets0 if inlets1 is None else inlets1
-        if not t1 >= self._clock[control.NOW]:
+        if not t1 >= self.time:
             raise InputError(Finding("advance", f"t1 = {t1} s", f"{self.time} s or later"))
+        jobs, lanes = self._jobs, self._lanes
         fresh = np.array((flows0, flows1), dtype=float)
         if not np.array_equal(fresh, self._given):
             check_flows(self._network, fresh, f"advance to {t1} s")
             self._given = fresh
-            self._flows[0] = fresh[:, order]
+            jobs.flows[0] = fresh[:, order]
         if self._vessels:
-            now = np.array([[self.time, t1]])
-            check_levels(self._network, self.state(), now, self._flows)
-        self._inlets[0, 0], self._inlets[0, 1] = inlets0, inlets1
-        self._times[0, 1] = self._at[0] = t1
+            check_levels(self._network, self.state(), np.array([[self.time, t1]]), jobs.flows)
+        jobs.inlets[0, 0], jobs.inlets[0, 1] = inlets0, inlets1
+        jobs.times[0, 1] = jobs.out_times[0] = t1
+        lanes.cursor[:, 0] = 0  # the one job, from the start of its section
+        jobs.queue[0] = 1
         # The bound on steps is per call.
-        already = int(self._counts[control.ACCEPTED] + self._counts[control.REJECTED])
-        status = control.run_sections(
-            self._layout.tables, self._inputs, self._times, self._flows, self._inlets, self._y, self._new,
-            self._dense, self._absolute, self._tolerance.relative, self._scratch, self._at, self._states,
-            self._out, self._clock, self._counts, already + self._tolerance.max_steps, self._cancel, True,
-            self._plan, False,
+        already = int(lanes.counts[control.ACCEPTED, 0] + lanes.counts[control.REJECTED, 0])
+        control.run_jobs(
+            self._layout.tables, jobs, lanes, self._tolerance.relative,
+            already + self._tolerance.max_steps, True, False,
         )  # fmt: skip
-        if status != control.DONE:
-            raise solver_error(self._layout, status, self._counts, self._clock)
-        return np.array(port_values(self._network, self.ports, self._out)[0][0])
+        if jobs.status[0] != control.DONE:
+            raise solver_error(self._layout, int(jobs.status[0]), jobs.counts[0], jobs.clock[0])
+        return np.array(port_values(self._network, self.ports, jobs.out[0])[0][0])
 
     @property
     def passed(self) -> Array:
         """Amount that has passed each port since the start, mol, (ports, nc)."""
-        return np.array(port_values(self._network, self.ports, self._out)[1][0])
+        return np.array(port_values(self._network, self.ports, self._jobs.out[0])[1][0])
 
     @property
     def volumes(self) -> Array:
         """Liquid in the units of the ports, m3, (ports,)."""
-        return np.array(port_values(self._network, self.ports, self._out)[2][0])
+        return np.array(port_values(self._network, self.ports, self._jobs.out[0])[2][0])
 
     def state(self) -> Array:
         """The state vector now; a copy."""
-        start, end, now = (float(self._clock[i]) for i in (control.FROM, control.UNTIL, control.NOW))
-        tb, turned = self._layout.tables, self._scratch.course.turned
+        c = self._lanes
+        start, end, now = (float(c.clock[i, 0]) for i in (control.FROM, control.UNTIL, control.NOW))
+        tb, turned = self._layout.tables, c.scratch.course.turned
         if end <= start:
-            return turned_back(tb, self._y, turned).copy()
+            return turned_back(tb, c.y[:, 0], turned).copy()
         s = (now - start) / (end - start)
-        mixed = self._new + (1.0 - s) * (self._dense[0] + s * self._dense[1])
-        return turned_back(tb, np.asarray((1.0 - s) * self._y + s * mixed), turned)
+        mixed = c.new[:, 0] + (1.0 - s) * (c.dense[0, :, 0] + s * c.dense[1, :, 0])
+        return turned_back(tb, np.asarray((1.0 - s) * c.y[:, 0] + s * mixed), turned)
 
     def balance(self) -> MassBalance:
         """Mass balance since the start."""

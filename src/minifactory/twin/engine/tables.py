@@ -8,63 +8,66 @@ network [component], what entered it [component]; last the volume of each unit i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Number = Any  # a double, or lanes of doubles (minifactory.numerics.lanes)
 
 # Values of the column KIND.
 CELLS, LRM, PORES = 0, 1, 2
 
-# Columns of `unit`: what it is; nodes along the unit and in the particle; numbers of bound states and of
-# components that the binding couples; whether all components disperse alike; node bandwidths of the axial
-# operators ...
-KIND, NODES, RADIAL, BOUND, COUPLED, SHARED, LOWER, UPPER = range(8)
-# ... where its operators, state, law (address), parameters, links in and links out start (these up to the
-# next unit's) ...
-AT_OPERATORS, AT_STATE, LAW, LAW_AT, LINK_FIRST, OUT_FIRST = range(8, 14)
+# Columns of `unit`: what it is; nodes along the unit and in its particles; numbers of bound states and of
+# components that the binding couples; whether all components disperse alike; elements along the unit and
+# nodes in each ...
+KIND, NODES, RADIAL, BOUND, COUPLED, SHARED, ELEMENTS, PER = range(8)
+# ... where its operators, sphere, state, law (address), parameters, links in and links out start (these up
+# to the next unit's) ...
+AT_OPERATORS, AT_SPHERE, AT_STATE, LAW, LAW_AT, LINK_FIRST, OUT_FIRST = range(8, 15)
 # ... and where it keeps its factors in the work array.
-W_FREE, W_BULK, W_INVERSE, W_GAIN, W_SWAP, W_PARTICLE, W_FILM = range(14, 21)
-W_FREE_PARTICLE, W_JC, W_JQ = range(21, 24)
-# Whether the unit is a vessel, whose volume changes.
-VESSEL, COLUMNS = range(24, 26)
+W_FREE, W_BULK, W_INVERSE, W_GAIN, W_SLOPE, W_PARTICLE, W_FREE_PARTICLE, W_JC, W_JQ = range(15, 24)
+# Whether the unit is a vessel, whose volume changes; number of particle sizes.
+VESSEL, SIZES, COLUMNS = range(24, 27)
 
 # Columns of `by_unit`: liquid volume between the particles (LRM: all liquid) in m3; (1 - eps) / eps of the
 # bed; solid per particle volume (LRM: per liquid volume).
 VOLUME, PHASE, SOLID = range(3)
 
 # Columns of `by_component`: axial dispersion / length2 in 1/s and the part that grows with flow in 1/m3; 3
-# k_f / R in 1/s; accessible pore volume per particle volume; pore * D_p / R2 and solid * D_s / R2 in 1/s.
+# k_f / R in 1/s; accessible pore volume per particle volume (LRM: 1); pore * D_p / R2 and D_s / R2 in 1/s.
 DISPERSION, DISPERSIVITY, FILM, PORE, DIFFUSION, SURFACE = range(6)
 
 
 class Tables(NamedTuple):
-    """Everything the kernels need to know; u unit, k link, c component, b bound state."""
+    """Everything the kernels need to know; u unit, k link, c component, b bound state.
+
+    The integers and operators are the structure of a network; the five arrays of numbers may differ from lane
+    to lane and have a last axis for that, (..., 1) for one simulation.
+    """
 
     size: int  # of the state vector
     components: int
     units: int
     unit: Integers  # [u + 1, COLUMNS]; the last row only ends what starts
-    by_unit: Array  # [u, 3]
-    by_component: Array  # [u, 6, c]
     order: Integers  # [u, c] coupled components first, then the free ones
-    owner: Integers  # [u, b] place in `order` of the component that a state binds; -1 if another state has it
-    state_of: Integers  # [u, c] by place in `order`: the state that owns it, or -1
-    stoichiometry: Array  # [u, c, b]
-    kinetic: Array  # [u, b] 1 kinetic, 0 rapid equilibrium
+    holds: Integers  # [u, c, b] 1 where a bound state holds or releases a component
     link_source: Integers  # [k] unit, or -1 - inlet; links sorted by target
     link_target: Integers  # [k] unit
     link_end: Integers  # [k] 1: enters the target at its outlet end, so that it flows backwards
-    floor: Array  # [u] least volume (m3) that a vessel counts with when it gives out
     out_links: Integers  # links by source unit
     group: Integers  # [state] which norm a state counts in; -1: none
     group_size: Array
-    # per unit: convection band, dispersion band, inlet, weight; particle stiffness, weight, film in and out
+    # per unit: its elements (nodal.AxialOperators.elements), inlet; particle stiffness, film in and out
     operators: Array
-    law_parameters: Array
+    floor: Array  # [u] least volume (m3) that a vessel counts with when it gives out
+    by_unit: Array  # [u, 3, lane]
+    by_component: Array  # [u, 6, c, lane]
+    stoichiometry: Array  # [u, c, b, lane]
+    kinetic: Array  # [u, b, lane] 1 kinetic, a short time for rapid equilibrium
+    law_parameters: Array  # [parameter, lane]
 
     def column(self, which: int) -> Integers:
         """A column of `unit` for all units, (units,)."""
@@ -80,6 +83,7 @@ class Sizes(NamedTuple):
     """Lengths of the arrays that a run needs beside the state."""
 
     work: int
-    pivots: int
+    scratch: int
+    spare: int
     groups: int
     torn: int = 0  # streams that may have to be torn at once

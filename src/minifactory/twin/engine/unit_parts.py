@@ -42,6 +42,7 @@ class UnitParts:
     diffusion: Array | None = None
     surface: Array | None = None
     particle: nodal.ParticleOperators = field(default_factory=lambda: _ONE_SIZE)
+    sizes: int = 1
     fronts: Array | None = None
     floor: float = 0.0  # vessels: least volume to divide by
 
@@ -100,8 +101,9 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
                 Finding(where, "kinetic binding", "rapid equilibrium (EDM)", "Leave k_kin out, or use LRM.")
             )
         return UnitParts(
-            t.LRM, 0, liquid, operators, binding, spread, per_flow, phase, solid=phase, fronts=fronts
-        )
+            t.LRM, 0, liquid, operators, binding, spread, per_flow, phase, pore=np.ones(len(components)),
+            solid=phase, diffusion=zero, surface=zero, fronts=fronts,
+        )  # fmt: skip
     if unit.model is BedModel.TDM:
         transfer = by_component(unit.transfer_coefficient, components, where + " transfer_coefficient")
         if np.any(transfer <= 0.0):
@@ -134,8 +136,9 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
         pore=pore,
         solid=solid,
         diffusion=pore * inner / radius**2,
-        surface=solid * surface / radius**2,
+        surface=surface / radius**2,
         particle=particle,
+        sizes=max(len(unit.particle_sizes), 1),
         fronts=fronts,
     )
 
