@@ -306,7 +306,7 @@ def warmup() -> None:
     from minifactory.twin.engine import warmup as compile_kernels
 
     with told(False), bar() as shown:
-        compile_kernels(shown)
+        compile_kernels(shown, lanes=True)
     stderr.print("The kernels are compiled and cached.")
 
 

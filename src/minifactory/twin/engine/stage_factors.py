@@ -10,7 +10,7 @@ binding couples are solved on their own.
 
 from __future__ import annotations
 
-from minifactory.numerics.kernels import inline_kernel, merged_kernel
+from minifactory.numerics.kernels import merged_kernel
 from minifactory.numerics.linear_algebra import condense, invert
 from minifactory.twin.engine.right_hand_side import evaluate_law, through_flow
 from minifactory.twin.engine.tables import (

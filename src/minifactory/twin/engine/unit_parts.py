@@ -110,7 +110,7 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
             raise InputError(Finding(where, f"transfer_coefficient {transfer}", "1/s, above 0"))
         return UnitParts(
             t.PORES, 1, liquid, operators, binding, spread, per_flow, phase,
-            film=transfer, pore=np.minimum(transfer, 1.0) * _BOUNDARY, solid=1.0, diffusion=zero,
+            film=transfer, pore=np.full(len(components), _BOUNDARY), solid=1.0, diffusion=zero,
             surface=zero, fronts=fronts,
         )  # fmt: skip
     pore = unit.particle_porosity * by_component(unit.accessibility, components, where + " accessibility")
