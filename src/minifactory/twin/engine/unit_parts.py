@@ -14,7 +14,7 @@ from minifactory.twin.engine import tables as t
 from minifactory.twin.engine.specification import Bed, BedModel, NetworkUnit, StirredTank, Tube, Vessel
 from minifactory.twin.engine.tables import Array
 
-# Liquid at the solid of a transport-dispersive bed, per volume of solid and 1/s of transfer: too little to
+# Liquid at the solid of a transport-dispersive bed per volume of solid: too little to
 # show, but with it a state slightly off finds back, where an algebraic one would refuse every step.
 _BOUNDARY = 1.0e-6
 _ALONE = np.ones(1)
