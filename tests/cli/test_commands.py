@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 from rich.table import Table
 
-from minifactory.cli.output import print_table
+from minifactory.cli.output import Exit, print_table, told
 from minifactory.opcua.certificates import own_identity, thumbprint
 from tests.cli.conftest import Speaks
 
@@ -175,3 +175,12 @@ def test_ctrl_c_while_a_command_is_loading_is_quiet() -> None:
     ended = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.strip() == "Interrupted."
+
+
+def test_an_interrupted_command_still_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exit) as caught, told(as_json=True):
+        raise KeyboardInterrupt
+    said = capsys.readouterr()
+    assert caught.value.code == 3
+    assert json.loads(said.out)["error"] == "Interrupted"
+    assert said.err.strip() == "Interrupted."

@@ -76,6 +76,8 @@ def told(as_json: bool) -> Iterator[None]:
         raise Exit(0) from None
     except KeyboardInterrupt:
         stderr.print("Interrupted.")
+        if as_json:
+            print_json({"error": "Interrupted", "findings": []})
         raise Exit(3) from None
     except OSError as error:
         place = str(error.filename) if error.filename else "system"
