@@ -19,7 +19,7 @@ from minifactory.signals import InstructionRefused
 from .bench_recipe import SAFE, Book, elution
 from .bench_skid import ML_MIN, BenchSkid
 
-LIMIT = 30.0
+LIMIT = 300.0
 
 
 class Stopped(BenchSkid):
@@ -75,7 +75,8 @@ def test_refusals_come_through() -> None:
 def test_a_stopped_equipment_does_not_stop_the_scan() -> None:
     clock = VirtualClock()
     skid = Stopped(clock)
-    engine = Engine(skid, clock, Policy(scan=0.1, patience=0.01), safe=SAFE)
+    # While all is well, answers may be that late for 15 scans (0.75 s) before the link counts as lost.
+    engine = Engine(skid, clock, Policy(scan=0.1, patience=0.05), safe=SAFE)
     book = Book()
     engine.subscribe(book)
     engine.load(elution(), "run1")

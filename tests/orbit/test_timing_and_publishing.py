@@ -117,7 +117,7 @@ class Reader:
 
     def read(self) -> None:
         while not self.seen or not isinstance(self.seen[-1], doc.RunStopped):
-            document = self.box.take(5.0)
+            document = self.box.take(300.0)
             if document is None:
                 return
             self.seen.append(document)
@@ -131,7 +131,7 @@ def test_another_thread_sees_the_whole_run() -> None:
     thread.start()
     bench.start()
     bench.scan_until(State.COMPLETE)
-    thread.join(10.0)
+    thread.join(300.0)
     assert reader.seen == bench.book.documents
 
 
@@ -141,7 +141,7 @@ def test_commands_from_another_thread_are_answered() -> None:
     answers: list[bool] = []
 
     def operate() -> None:
-        answers.append(bench.engine.command("hold", "bo").wait(10.0))
+        answers.append(bench.engine.command("hold", "bo").wait(300.0))
 
     thread = threading.Thread(target=operate)
     thread.start()
