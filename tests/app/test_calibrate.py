@@ -1,0 +1,128 @@
+"""A whole calibration on runs of our own: truth found again, a new version that opens, words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minifactory.app.calibrate import calibrate_case, gather, learned, write
+from minifactory.app.case import Case, open_case
+from minifactory.calibration.estimation.column_step import Options
+from minifactory.calibration.estimation.data import DataKind, from_run, kind_of
+from minifactory.calibration.estimation.experiments import (
+    choose,
+    decision_slopes,
+    planned,
+    present_information,
+)
+from minifactory.calibration.estimation.factory import with_parameters
+from minifactory.calibration.estimation.result import Calibration
+from minifactory.errors import InputError
+from minifactory.records.export import write_parquet
+from minifactory.records.run import Run
+from minifactory.twin.simulate import simulate
+
+pytestmark = pytest.mark.slow
+
+TRUTH = {"C1.product.k_eq": 7.5e-9, "feed.product.strength": 1.15}
+ESTIMATED = ("C1.product.k_eq", "feed.product.strength")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = tmp_path_factory.mktemp("cases") / "cex"
+    shutil.copytree(Path(__file__).parents[2] / "cases" / "cex-polish", folder)
+    return open_case(folder)
+
+
+@pytest.fixture(scope="module")
+def run(case: Case) -> Run:
+    """The case's recipe on a plant whose truth differs, with noise on its absorbance."""
+    made = simulate(case.plant, case.bound, with_parameters(case.plant, TRUTH), tolerance=1e-4)
+    uv = made.trends["UV1.Signal"]
+    noise = 2e-4 * np.random.default_rng(8).standard_normal(uv.values.size)
+    return replace(made, trends={**made.trends, "UV1.Signal": replace(uv, values=uv.values + noise)})
+
+
+@pytest.fixture(scope="module")
+def result(case: Case, run: Run) -> Calibration:
+    return calibrate_case(case, [from_run(run)], estimate=ESTIMATED, options=Options(samples=300, starts=1))
+
+
+def test_the_truth_is_found_again(result: Calibration, run: Run) -> None:
+    assert kind_of(from_run(run)) is DataKind.GRADIENT
+    found = result.estimates
+    assert set(found) == set(ESTIMATED)
+    for path, truth in TRUTH.items():
+        # Mesh and replayed course are good to some 1e-3 of the peak, which both scale with.
+        assert found[path].value == pytest.approx(truth, rel=1e-2)
+        assert found[path].verdict == "told"
+        assert found[path].method == "posterior"
+
+
+def test_a_new_version_opens_and_the_old_one_stays(case: Case, result: Calibration) -> None:
+    before = (case.folder / "parameters.yaml").read_bytes()
+    written = write(case, result)
+    assert written.parameters is not None
+    assert written.parameters.name == "parameters.2.yaml"
+    assert (case.folder / "parameters.yaml").read_bytes() == before
+    again = open_case(case.folder, written.parameters)
+    assert again.plant.parameters.version == "2"
+    for path in ESTIMATED:
+        item = result.estimates[path]
+        assert again.plant.parameters[path] == pytest.approx(item.value, rel=1e-7)
+        stated = again.plant.parameters.parameters[path]
+        assert next(iter(result.sources.values()))[:16] in stated.source
+        assert stated.uncertainty is not None
+    assert "data:image/png" in written.page.read_text()
+    second = write(case, result)
+    assert second.parameters is not None
+    assert second.parameters.name == "parameters.3.yaml"
+    assert learned(case.plant.parameters, result).version == "2"
+
+
+def test_the_next_run_is_ranked_by_what_it_tells(case: Case, result: Calibration) -> None:
+    fit = result.steps[-1].fit
+    assert fit is not None
+    space, values = fit.problem.space, fit.values
+    nominal = simulate(case.plant, case.bound, tolerance=1e-3)
+    full = planned("again", nominal, case.plant, "akta1", space, values)
+    blind = planned("conductivity only", nominal, case.plant, "akta1", space, values, ("Cond.Signal",))
+    slopes = decision_slopes(lambda v: np.array([v["C1.product.k_eq"]]), space, values)
+    chosen = choose(present_information(fit), [blind, full], slopes, count=2)
+    assert chosen[0].name == "again"
+    assert chosen[0].after < chosen[0].before
+    assert choose(present_information(fit), [blind, full])[0].gain > 0.0
+
+
+def test_data_that_cannot_be_used_are_refused_in_words(case: Case, run: Run, tmp_path: Path) -> None:
+    data = from_run(run)
+    with pytest.raises(InputError, match="is the same run as"):
+        calibrate_case(case, [data, data], options=Options(samples=0))
+    with pytest.raises(InputError, match="Did you mean"):
+        calibrate_case(case, [data], estimate=["C1.product.nuu"], options=Options(samples=0))
+    still = {
+        name: replace(t, values=np.zeros_like(t.values)) if name.endswith(".Signal") else t
+        for name, t in run.trends.items()
+    }
+    with pytest.raises(InputError, match="does not move"):
+        calibrate_case(case, [from_run(replace(run, trends=still))], options=Options(samples=0))
+    with pytest.raises(InputError, match="no-such-run"):
+        gather(["no-such-run"], tmp_path)
+    nothing = tmp_path / "nothing.csv"
+    nothing.write_text("")
+    with pytest.raises(InputError):
+        gather([str(nothing)])
+
+
+def test_an_exported_run_is_data_as_well(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "run.parquet"
+    write_parquet(run, file)
+    (data,) = gather([str(file)])
+    assert data.run.trends.keys() == run.trends.keys()
+    assert json.dumps(data.sha256)
