@@ -160,9 +160,9 @@ def learned(before: ParameterSet, result: Calibration) -> ParameterSet:
     source = "calibrated from " + "; ".join(f"{n} (sha256 {h[:16]})" for n, h in result.sources.items())
     for item in trusted(result):
         spread = (
-            Uncertainty("lognormal", item.spread)
+            Uncertainty("lognormal", item.drawn)
             if item.scale is Scale.LOG
-            else Uncertainty("normal", item.spread)
+            else Uncertainty("normal", item.drawn)
         )
         old = changed.get(item.path)
         if old is None:

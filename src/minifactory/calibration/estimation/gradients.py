@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 SEEN = ("equilibrate", "load", "wash", "elute")
 FITTED = ("load", "wash", "elute")
 """Kinds of phase in which the curves are fitted: later ones change the refractive index, not the protein."""
+SAME_VOLUME = 0.05
+"""Relative difference of column volumes that is still the same column."""
 AHEAD = 120.0
 """s before the window from which a run is simulated anew for every parameter."""
 PROMINENCE = 0.03
@@ -60,6 +62,7 @@ def prepare(
     InputError
         Nothing tells the course, or no curve can be used; all findings at once.
     """
+    _same_column(data, sheet, plant)
     course = course_of(data, sheet, first, planned)
     findings = list(course.findings)
     window = _window(data, course, planned)
@@ -111,6 +114,22 @@ def prepare(
     if feeds and begin > 0.0 and _protein_before(course, plant, sheet, begin):
         experiment = Experiment(data.name, course, tuple(curves), fractions)
     return Prepared(experiment, feeds, buffers, detectors, tuple(findings))
+
+
+def _same_column(data: Data, sheet: Flowsheet, plant: Plant) -> None:
+    """InputError when the file tells the volume of a column that the skid does not have."""
+    told = data.run.column_volume
+    own = {name: c.volume for name, c in plant.columns.items() if c.skid == sheet.skid.name}
+    if told > 0.0 and own and all(abs(told - volume) > SAME_VOLUME * volume for volume in own.values()):
+        known = ", ".join(f"{name} of {1e6 * volume:.4g} mL" for name, volume in own.items())
+        raise InputError(
+            Finding(
+                data.name,
+                f"was run on a column of {1e6 * told:.4g} mL",
+                known,
+                "Use the case of that column (minifactory generate makes one), or correct the bed height.",
+            )
+        )
 
 
 def _warning(finding: Finding) -> Finding:

@@ -26,6 +26,10 @@ LOOSE_LOG = 0.7
 """Deviation of a logarithm (a factor of two) from which an interval is useless."""
 LOOSE_LINEAR = 0.5
 """The same relative to the value, on a linear scale."""
+THROUGH = 0.5
+"""Posterior deviation over that of the data alone from which priors of others have told a parameter."""
+MOST_LOG = 7.0
+"""Deviation of a logarithm beyond which a parameter is not told at all."""
 LEANING = 0.75
 """Posterior over prior deviation from which the prior did the work."""
 
@@ -89,7 +93,10 @@ def identifiability(fit: Fit, data: str) -> Identifiability:
         elif by_data <= loose:
             verdict = "told"
         else:
-            verdict = "not told" if item.prior is None else "told with its prior"
+            # A prior on its partner makes a proper posterior of a confounded parameter, too.
+            through = post < THROUGH * by_data and post < (MOST_LOG if item.scale is Scale.LOG else loose)
+            verdict = "told with its prior" if item.prior is not None else "not told"
+            verdict = "told through other priors" if item.prior is None and through else verdict
         told.append(Told(item.path, float(by_data), float(post), item.prior_spread, verdict))
     return Identifiability(tuple(told), tuple(_findings(fit, told, own, data)))
 

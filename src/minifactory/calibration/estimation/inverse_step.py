@@ -20,7 +20,8 @@ from minifactory.calibration.estimation.least_squares import fit
 from minifactory.calibration.estimation.posterior import sample
 from minifactory.calibration.estimation.problem import Problem
 from minifactory.calibration.estimation.profile import Profile, profile
-from minifactory.calibration.estimation.result import Step, estimates_of, fitted_curves
+from minifactory.calibration.estimation.result import POOR as POOR_FIT
+from minifactory.calibration.estimation.result import FittedCurve, Step, estimates_of, fitted_curves
 from minifactory.calibration.estimation.space import Free, Prior, Space
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import Column, Plant
@@ -34,6 +35,8 @@ COARSE = 4
 """Elements along the bed while fitting; the result is checked on a mesh three times as fine."""
 GOOD_MESH = 5e-3
 """Difference between both meshes, relative to the range of a curve, that is told."""
+USELESS = 0.5
+"""R2 below which nothing of a fit is kept."""
 POOR = 0.9
 """R2 below which a fit is called poor."""
 TRACER_SPREAD = 0.25
@@ -124,11 +127,14 @@ def inverse_step(
                 )
             )
     drawn = fitted_curves(found)
+    estimates = estimates_of(found, told, posterior)
+    if any(_explained(curve) < USELESS for curve in drawn):
+        estimates = tuple(replace(item, verdict=POOR_FIT) for item in estimates)
     findings += _quality(drawn) + _mesh(model, found.values, curves, found.problem)
     return Step(
         "inverse",
         tuple(item.name for item in data),
-        estimates_of(found, told, posterior),
+        estimates,
         drawn,
         tuple(findings),
         {
@@ -197,13 +203,18 @@ def _at(free: Free, values: Mapping[str, float]) -> Free:
     return replace(free, start=min(max(value, free.lower), free.upper))
 
 
-def _quality(curves: Sequence) -> list[Finding]:  # type: ignore[type-arg]
+def _explained(item: FittedCurve) -> float:
+    """R2 of a fitted curve."""
+    values = item.observed.values
+    total = float(((values - values.mean()) ** 2).sum())
+    rest = float(((values - item.fitted) ** 2).sum())
+    return 1.0 - rest / total if total > 0.0 else 0.0
+
+
+def _quality(curves: Sequence[FittedCurve]) -> list[Finding]:
     found = []
     for item in curves:
-        values = item.observed.values
-        total = float(((values - values.mean()) ** 2).sum())
-        rest = float(((values - item.fitted) ** 2).sum())
-        r_squared = 1.0 - rest / total if total > 0.0 else 0.0
+        r_squared = _explained(item)
         if r_squared < POOR:
             found.append(
                 Finding(

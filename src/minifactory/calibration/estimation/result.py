@@ -20,6 +20,10 @@ from minifactory.units import Kind
 
 Array = NDArray[np.float64]
 
+POOR = "poor fit"
+"""Verdict on everything that a fit gives which does not describe its curves."""
+STRONG = 0.9
+"""Correlation from which draws are those given all other parameters."""
 WIDE = 1.959964
 """Deviations of a 95 % interval."""
 
@@ -43,6 +47,9 @@ class Estimate:
         Of the identifiability report.
     prior : str
         Source of its prior; empty without one.
+    drawn : float
+        Deviation for independent draws: `spread`, but where it is strongly correlated with another parameter
+        the deviation given all others, since a file of independent uncertainties cannot hold correlations.
     """
 
     path: str
@@ -55,11 +62,12 @@ class Estimate:
     method: str
     verdict: str
     prior: str = ""
+    drawn: float = 0.0
 
     @property
     def trusted(self) -> bool:
         """Whether it may go into a new version of the parameters."""
-        return self.verdict not in ("not told", "at a bound") and bool(
+        return self.verdict not in ("not told", "at a bound", POOR) and bool(
             np.isfinite([self.lower, self.upper]).all()
         )
 
@@ -117,6 +125,8 @@ def estimates_of(
 ) -> tuple[Estimate, ...]:
     """The estimates of a fit, with the intervals of the posterior, else the profiles, else the covariance."""
     found = []
+    given = 1.0 / np.sqrt(np.maximum(np.diag(fit.jacobian.T @ fit.jacobian), 1e-12))
+    strong = _correlated(fit)
     for at, (free, c, sd) in enumerate(
         zip(fit.problem.space.free, fit.coordinates, fit.deviations, strict=True)
     ):
@@ -145,9 +155,18 @@ def estimates_of(
                 method,
                 told.verdict(free.path),
                 free.prior.source if free.prior else "",
+                (float(given[at]) if strong[at] else spread)
+                * (1.0 if free.scale is Scale.LOG else free.step),
             )
         )
     return tuple(found)
+
+
+def _correlated(fit: Fit) -> NDArray[np.bool_]:
+    """Which parameters are strongly correlated with any other."""
+    spread = np.maximum(fit.deviations, 1e-300)
+    pairs = np.abs(fit.covariance / np.outer(spread, spread)) - np.eye(spread.size)
+    return np.asarray(pairs.max(axis=1, initial=0.0) > STRONG)
 
 
 def _forward(free: Free, value: float) -> float:
