@@ -184,3 +184,17 @@ def test_an_interrupted_command_still_prints_one_document(capsys: pytest.Capture
     assert caught.value.code == 3
     assert json.loads(said.out)["error"] == "Interrupted"
     assert said.err.strip() == "Interrupted."
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_an_original_run_that_cannot_be_read_is_told_before_anything_is_run(
+    case: Path, says: Speaks, command: str
+) -> None:
+    (case / "data").mkdir()
+    (case / "data" / "odd.asc").write_text("nothing of the sort", encoding="utf-8")
+    (case / "original.yaml").write_text("file: odd.asc\nsource: test\n", encoding="utf-8")
+    said = says(command, case)
+    assert said.code == 2
+    assert said.errors.count("original.yaml file: ") == 1
+    assert "Or remove original.yaml." in said.errors
+    assert not (case.parent / "runs").exists()

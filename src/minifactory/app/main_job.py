@@ -18,13 +18,14 @@ from minifactory.app.forecast import CaseForecast
 from minifactory.app.home import DATABASE
 from minifactory.app.links import Link, Options, open_link
 from minifactory.app.operating import as_changed
+from minifactory.app.original import original_run
 from minifactory.app.predict import Progress, predict, present_values, what_if
 from minifactory.app.unfinished import StartedRun, note_start
 from minifactory.campaign.appraisal import appraise
 from minifactory.campaign.gate import GateResult, gate
 from minifactory.campaign.judge import Decision, Verdict, judge
 from minifactory.campaign.report import BatchRecord, fronts, overlays, write
-from minifactory.errors import Finding, TargetError
+from minifactory.errors import Finding, InputError, TargetError
 from minifactory.historian import Store, Writer, load_run
 from minifactory.historian.audit import Verification
 from minifactory.orbit.journal import Journal
@@ -32,7 +33,6 @@ from minifactory.plant.model import Plant
 from minifactory.records.chromatogram import ChromatogramFile
 from minifactory.records.compare import Comparison, compare
 from minifactory.records.export import write_parquet
-from minifactory.records.formats import read
 from minifactory.records.performance import FIGURES, Performance
 from minifactory.records.prediction import Prediction
 from minifactory.records.run import Run
@@ -245,7 +245,8 @@ def _concluded(
     if not audit.intact:
         reasons = (*verdict.reasons, f"The record is not intact: {audit.fault}")
         verdict = replace(verdict, decision=Decision.INCOMPLETE, reasons=reasons)
-    original = _original(case)
+    original, unread = _original(case)
+    verdict = replace(verdict, reasons=(*verdict.reasons, *unread))
     record = BatchRecord(
         case=case.name,
         run=run,
@@ -269,10 +270,12 @@ def _concluded(
     return Outcome(case, identifier, prediction, passed, run, performance, comparison, verdict, place)
 
 
-def _original(case: Case) -> ChromatogramFile | None:
-    if case.original is None or case.original.path is None:
-        return None
-    return read(case.original.path)
+def _original(case: Case) -> tuple[ChromatogramFile | None, tuple[str, ...]]:
+    """The original run; or why it, which could be read before the run, cannot be any more."""
+    try:
+        return original_run(case), ()
+    except InputError as fault:
+        return None, tuple(f"No original run is laid under this one: {item}" for item in fault.findings)
 
 
 def _provenance(case: Case, options: Options, link: Link, prediction: Prediction) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.tree import Tree
 
 from minifactory.app.case import Case, open_case
+from minifactory.app.original import original_run
 from minifactory.cli.output import Exit, print_finding, print_json, stderr, wide
 from minifactory.errors import InputError
 from minifactory.recipe.check import CheckResult, PhaseSummary
@@ -22,6 +23,7 @@ def check(folder: Path, as_json: bool, parameters: Path | None = None) -> None:
     """Print the tree of phases and all findings; exit 2 when there is an error."""
     case = open_case(folder, parameters)
     result = check_recipe(case.recipe, case.plant, case.bound.skid)
+    original_run(case)
     if as_json:
         print_json(
             {

@@ -14,6 +14,7 @@ from minifactory.app.execute import ask_on_terminal
 from minifactory.app.home import pki_folder, runs_folder
 from minifactory.app.links import Options
 from minifactory.app.main_job import Outcome, examine, run_case
+from minifactory.app.original import original_run
 from minifactory.app.unfinished import refuse_to_overrun
 from minifactory.campaign.judge import Decision, Verdict
 from minifactory.campaign.targets import Judgement, shown
@@ -93,6 +94,7 @@ def run(
     """
     answers = pairs(given, "load_volume=180 mL")
     case = with_answers(open_checked(folder), answers)
+    original_run(case)  # that it cannot be read is better known now than after the run
     for fault in chosen.faults:
         parse_fault(fault, case.table)
     person = sys.stdin.isatty() and stderr.is_terminal
