@@ -1,74 +1,16 @@
-"""The performance of a run in its plant: which vessels are feeds and pool, and how its UV detector counts."""
+"""The performance of a run as the targets of its case ask for it."""
 
 from __future__ import annotations
 
-import math
-
 from minifactory.campaign.targets import Targets
-from minifactory.plant.model import DeviceKind, Plant
-from minifactory.records.performance import Performance, evaluate, product_of
-from minifactory.records.pools import UvAssay, collect
+from minifactory.plant.model import Plant
+from minifactory.records.appraisal import appraise_in, assay, feeds, stated_load
+from minifactory.records.performance import Performance
 from minifactory.records.run import Run
 
-DETECTOR = "UV1.Signal"
+__all__ = ["appraise", "assay", "feeds", "stated_load"]
 
 
 def appraise(run: Run, plant: Plant, targets: Targets) -> Performance:
-    """The performance of `run`: product and pool as `targets` names them, else as the plant tells.
-
-    The pool is the vessel with the purpose pool; of several, the one that took up most.
-    """
-    product = targets.product or product_of(plant.species)
-    return evaluate(
-        run,
-        plant.species,
-        product=product,
-        pool=targets.pool or _pool(run, plant),
-        feeds=feeds(plant),
-        assay=assay(plant, run.skid, product),
-        stated_load=stated_load(run, plant, product),
-    )
-
-
-def stated_load(run: Run, plant: Plant, product: str) -> float | None:
-    """mol of `product` in what went through the load phases, by the composition of the plant's only feed."""
-    materials = {plant.vessels[name].material for name in feeds(plant)} - {None}
-    if len(materials) != 1:
-        return None
-    composition = plant.materials[str(materials.pop())].composition
-    volume = math.fsum(phase.volume for phase in run.phases if phase.kind == "load")
-    return composition.get(product, 0.0) * volume if volume > 0.0 else None
-
-
-def feeds(plant: Plant) -> frozenset[str]:
-    """The vessels that hold feed."""
-    return frozenset(name for name, vessel in plant.vessels.items() if vessel.purpose == "feed")
-
-
-def _pool(run: Run, plant: Plant) -> str | None:
-    pools = collect(run)
-    meant = [name for name, vessel in plant.vessels.items() if vessel.purpose == "pool"]
-    filled = [name for name in meant if name in pools]
-    if filled:
-        return max(filled, key=lambda name: pools[name].volume)
-    return meant[0] if meant else None
-
-
-def assay(plant: Plant, skid: str, product: str) -> UvAssay | None:
-    """How the first UV detector of `skid` counts `product`; None when path length or extinction are unknown.
-
-    The extinction is the one nearest to 280 nm, the usual wavelength of the first channel.
-    """
-    extinction = plant.species[product].extinction
-    cells = [
-        device
-        for device in plant.skids[skid].devices.values()
-        if device.kind is DeviceKind.UV_CELL and device.value("path_length", 0.0) > 0.0
-    ]
-    if not cells or not extinction:
-        return None
-    wavelength = min(extinction, key=lambda value: abs(value - 280e-9))
-    cell = cells[0]
-    return UvAssay(
-        DETECTOR, cell.value("path_length", 0.0), extinction[wavelength], cell.value("saturation", math.inf)
-    )
+    """The performance of `run`: product and pool as `targets` names them, else as the plant tells."""
+    return appraise_in(plant, run, targets.product, targets.pool)

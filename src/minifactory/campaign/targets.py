@@ -17,21 +17,19 @@ adjust:                           # what the gate may propose to change, and how
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from minifactory.errors import Finding, InputError, did_you_mean
+from minifactory.errors import InputError, did_you_mean
 from minifactory.plant import nodes
 from minifactory.plant.document import Reader, Report, open_document
+from minifactory.records.limits import parse_limit
 from minifactory.records.performance import FIGURES, Performance
 from minifactory.records.prediction import Prediction
-from minifactory.units import FRACTION, KINDS, VOLUME, Kind, parse, show
+from minifactory.units import FRACTION, KINDS, VOLUME, Kind, show
 
-_LIMIT = re.compile(r"\s*(>=|<=|≥|≤)\s*(.+?)\s*", re.DOTALL)
-_AT_LEAST = (">=", "≥")
 _VESSEL = "buffer."
 _SHARE = "share."
 DEFAULT_CONFIDENCE = 0.5
@@ -287,23 +285,6 @@ def _limits(inside: Reader, figure: str, kind: Kind, confidence: float) -> list[
     if reader is not inside:
         reader.finish()
     return targets
-
-
-def parse_limit(text: str, kind: Kind, where: str = "target") -> tuple[bool, float]:
-    """Whether `text` is a lower limit, and the limit (SI); e.g. ``>= 85 %``.
-
-    Raises
-    ------
-    InputError
-        No comparison, no quantity, or one of another kind.
-    """
-    found = _LIMIT.fullmatch(text)
-    if found is None:
-        example = f">= 10 {kind.shown}".rstrip()
-        raise InputError(
-            Finding(where, f'"{text}" is no limit', f'a comparison and a {kind.name}, e.g. "{example}"')
-        )
-    return found[1] in _AT_LEAST, parse(found[2], kind, where=where).value
 
 
 def _adjustables(top: Reader) -> Iterable[Adjustable]:

@@ -131,6 +131,29 @@ def skid(
 app.add_typer(orbit_app, name="orbit", rich_help_panel="Run")
 
 
+@app.command("design", rich_help_panel="Design")
+def design_case(
+    case: CaseFolder,
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="studies/NAME.yaml, a file, or a kind.")],
+    samples: Annotated[int | None, typer.Option(min=0, max=1_000_000, help="Monte Carlo samples.")] = None,
+    indices: Annotated[int | None, typer.Option(min=0, max=65_536, help="Base of Sobol indices.")] = None,
+    evaluations: Annotated[int | None, typer.Option(min=4, help="Candidates of a search.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of samples and search.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes of this machine.")] = None,
+    cluster: Annotated[str, typer.Option(help="A Dask scheduler, tls://host:port.", metavar="URL")] = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Recommended case.")] = None,
+    runs: Runs = None,
+    as_json: Json = False,
+) -> None:
+    """Virtual design: pool, optimise, robustness, design-space, scale, schedule, experiment."""
+    from minifactory.app.designing import Choices
+    from minifactory.cli import designing
+
+    with told(as_json):
+        choices = Choices(samples, indices, seed, evaluations, workers, cluster, output)
+        designing.run_study(case, study, choices, runs, as_json)
+
+
 @app.command("trust", rich_help_panel="Equipment")
 def trust_command(
     application: Annotated[str, typer.Argument(help="orbit or skid-NAME.", show_default=False)],

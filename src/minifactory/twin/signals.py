@@ -160,6 +160,33 @@ class SignalSeries:
                 named[alias] = named[tag]
         return named
 
+    @property
+    def zeroed(self) -> frozenset[str]:
+        """Signals that an auto-zero sets to zero."""
+        return frozenset(f"{cell.name}.Signal" for cell in self._cells)
+
+    def along(self, times: Array, outlet: Array, tags: frozenset[str]) -> dict[str, Array]:
+        """Signals of what is dissolved at `times` (n,) in s from `outlet` (n, ports, species), with lags.
+
+        Nothing is recorded, and nothing zeroed.
+        """
+        steps = np.diff(times, prepend=times[0])
+        shown = {}
+        for name, series in self._dissolved(outlet, tags).items():
+            cell = next((cell for cell in self._cells if name == f"{cell.name}.Signal"), None)
+            item = self._channels[name] if cell is None else cell.channel
+            answer = np.empty_like(series)
+            lag = item.lag if cell is None else 0.5 * self._averaging
+            _lag(series, steps, lag, float(series[0]), float(series[0]), answer)
+            signal = item.gain * answer + item.offset
+            shown[name] = signal if cell is not None else np.clip(signal, item.lower, item.upper)
+        return shown
+
+    def shown(self, tag: str, values: Array) -> Array:
+        """What the channel of `tag` shows of steady `values` (SI); the values where there is no channel."""
+        item = self._channels.get(tag)
+        return values if item is None else np.clip(item.gain * values + item.offset, item.lower, item.upper)
+
     def extend(self, stretch: Stretch, machine: Machine) -> None:
         """Record a stretch that has been integrated."""
         grid = stretch.points

@@ -43,6 +43,9 @@ GIVE_UP = 30 * 86_400.0
 """s of one phase after which the prediction stops: its end never comes."""
 
 
+Observer = Callable[[int, Stretch], None]
+
+
 @dataclass
 class _State:
     """Everything that moves during a prediction."""
@@ -74,6 +77,7 @@ def simulate(
     elements: int = ELEMENTS,
     identifier: str = "prediction",
     progress: Callable[[float], None] | None = None,
+    observer: Observer | None = None,
 ) -> Run:
     """The predicted run of `recipe` on `plant`.
 
@@ -95,6 +99,8 @@ def simulate(
         Name of the run.
     progress : callable, optional
         Told the fraction of phases that are done.
+    observer : callable, optional
+        Shown the index of the phase and every stretch of it that became part of the run.
 
     Returns
     -------
@@ -118,7 +124,8 @@ def simulate(
         procedure=Procedure(recipe),
         loaded=np.zeros(len(sheet.species)),
     )
-    loop = _Loop(sheet, recipe, state, scan, Tolerance(relative=tolerance, scales=species_scales(sheet)))
+    accuracy = Tolerance(relative=tolerance, scales=species_scales(sheet))
+    loop = _Loop(sheet, recipe, state, scan, accuracy, observer)
     loop.act(recipe.initial)
     position = 0
     while position < len(recipe.phases):
@@ -154,6 +161,7 @@ class _Loop:
     state: _State
     scan: float
     tolerance: Tolerance
+    observer: Observer | None = None
 
     def act(self, action: BoundAction) -> None:
         """Send what a breakpoint asks for."""
@@ -295,6 +303,8 @@ class _Loop:
     def _keep(self, stretch: Stretch) -> None:
         """Take over a stretch as what happened."""
         state = self.state
+        if self.observer is not None:
+            self.observer(state.procedure.position, stretch)
         state.time = float(stretch.times[-1])
         state.network = stretch.state
         state.residual = max(state.residual, stretch.residual)

@@ -1,0 +1,1 @@
+"""Virtual design: columns, loads, gradients, cuts and schedules, with the probability stated."""
