@@ -112,6 +112,8 @@ def test_data_that_cannot_be_used_are_refused_in_words(case: Case, run: Run, tmp
     }
     with pytest.raises(InputError, match="does not move"):
         calibrate_case(case, [from_run(replace(run, trends=still))], options=Options(samples=0))
+    with pytest.raises(InputError, match="on a column of 4"):
+        calibrate_case(case, [from_run(replace(run, column_volume=4.657e-6))], options=Options(samples=0))
     with pytest.raises(InputError, match="no-such-run"):
         gather(["no-such-run"], tmp_path)
     nothing = tmp_path / "nothing.csv"

@@ -95,7 +95,7 @@ def free_parameter(plant: Plant, path: str, lower: float | None = None, upper: f
     low, high = max(low, stated.lower, kind.lower), min(high, stated.upper, kind.upper)
     low, high = (low if lower is None else lower), (high if upper is None else upper)
     if log:
-        low = max(low, 1e-12 * high)
+        low = max(low, 1e-200)
     start = min(max(value, low), high)
     given = lower is not None and upper is not None
     prior = None if given else _prior(plant, stated, path, log)

@@ -28,6 +28,8 @@ SPIKE = 8.0
 """A point further than this many noise deviations from the median of its neighbours is a spike."""
 NUMERICAL = 2e-4
 """Least noise, relative to the range: the solver's own error."""
+LEAST_GAIN = 0.3
+"""Least size of a model error where there is no signal, relative to that at the top."""
 TO_SIGMA = 1.4826
 
 
@@ -161,7 +163,7 @@ def observed(
     noise = max(noise_of(values), 0.5 * _resolution(values))
     binned_time, binned, counts, places = _binned(time, values, drawn, bins)
     size = np.abs(binned - np.median(binned)) if multiplicative else np.ones_like(binned)
-    gains = np.maximum(size / max(float(size.max()), 1e-300), 0.05)
+    gains = np.maximum(size / max(float(size.max()), 1e-300), LEAST_GAIN)
     return Observed(
         name=name,
         signal=trend.name,
