@@ -163,6 +163,7 @@ class Engine:
             policy.settle,
             authority,
             policy.longest_shelf,
+            self._known_levels,
         )
         self.live = Live(
             table, now, self._sequencer, calls, alarms, recorder, self._requests, self._use, words.flow

@@ -28,6 +28,7 @@ from minifactory.records.documents import Priority
 from minifactory.signals import TagTable
 from minifactory.signals.shown import duration
 
+_OVER = ENDED | {State.STOPPING, State.ABORTING, State.COMPLETING}
 _STANDING = frozenset({State.RUNNING, State.HELD, State.PAUSED})
 
 
@@ -219,7 +220,7 @@ class Live:
     def _loaded(self, what: str) -> Current:
         current = self._sequencer.current
         state = self._sequencer.state
-        if current is None or current.ended is not None or state in ENDED:
+        if current is None or current.ended is not None or state in _OVER:
             raise self._refused(what, f"in state {state.value}", "No run is loaded or under way.")
         return current
 

@@ -14,6 +14,7 @@ from minifactory.orbit.authority import METHOD, Authority, Level
 from minifactory.orbit.conduct import Conduct
 from minifactory.orbit.current import action_faults
 from minifactory.orbit.desk import Desk, Reply, Request
+from minifactory.orbit.levels import Levels
 from minifactory.orbit.readiness import Readiness
 from minifactory.orbit.recorder import Recorder
 from minifactory.orbit.sequencer import Sequencer
@@ -45,6 +46,8 @@ class Requests:
         Who may set what.
     longest_shelf : float
         Process time in s for which an alarm may be shelved.
+    levels : callable
+        What is known of the vessels now.
     """
 
     def __init__(
@@ -60,7 +63,9 @@ class Requests:
         patience: float,
         authority: Authority,
         longest_shelf: float,
+        levels: Callable[[], Levels | None],
     ) -> None:
+        self._levels = levels
         self._authority, self._longest_shelf = authority, longest_shelf
         self._table, self._now, self._sequencer, self._conduct = table, now, sequencer, conduct
         self._alarms, self._recorder = alarms, recorder
@@ -266,10 +271,9 @@ class Requests:
         return f"set, {until}" if action.setpoints and self._sequencer.under_way else ""
 
     def _tell_level(self, vessel: str, volume: float) -> None:
-        where, current = f"orbit {self._table.skid}", self._sequencer.current
-        if current is None:
+        where, levels = f"orbit {self._table.skid}", self._levels()
+        if levels is None:
             raise InputError(Finding(where, "no run is loaded", remedy="Load a recipe first."))
-        levels = current.levels
         if vessel not in levels.vessels:
             found = f'no vessel "{vessel}"'
             raise InputError(Finding(where, found, remedy=did_you_mean(vessel, levels.vessels)))

@@ -308,9 +308,11 @@ class Procedure:
         """Keep the end of the phase back until the branches that end with it are done, too."""
         waits = any(item.branch.last == self.position and not item.done for item in self._beside)
         if found is not None and found.ended is not None:
+            if self._reason is None and not waits:
+                return found
             self._reason = self._reason or found.ended
-            found.ended = None if waits else self._reason
-        elif self._reason is not None and not waits:
+            found.ended = None
+        if self._reason is not None and not waits:
             found = found or Breakpoint()
             found.ended = f"{self._reason}; then the branches beside it were done"
         return found
