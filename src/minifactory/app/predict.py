@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
 from minifactory.app.case import Case
+from minifactory.app.children import end_with_parent, without_interrupts
 from minifactory.campaign.appraisal import appraise
 from minifactory.errors import SolverError
 from minifactory.recipe.bind import bind
@@ -110,19 +108,9 @@ def _samples(case: Case, samples: int, elements: int) -> Iterator[Run | None]:
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _adopt, (case, elements)) as pool:
-        with _without_interrupts():  # the workers are started by the first of these
+        with without_interrupts():  # the workers are started by the first of these
             drawn = pool.map(_drawn, range(samples))
         yield from drawn
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C waits until this is over; processes started meanwhile never get it, not even while they load."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _adopted: list[tuple[Case, int]] = []
@@ -130,16 +118,8 @@ _adopted: list[tuple[Case, int]] = []
 
 def _adopt(case: Case, elements: int) -> None:
     """In a worker: keep the case for all its draws, and end with the process that asked for them."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _adopted[:] = [(case, elements)]
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for ever for more to do."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _drawn(number: int) -> Run | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from minifactory.app.children import end_with_parent, without_interrupts
 from minifactory.design.executor import ATTEMPTS, InThisProcess, Work
 from minifactory.errors import EnvironmentFault, Finding
 
@@ -61,7 +61,8 @@ class LocalProcesses:
                 while waiting and len(running) < AHEAD * processes:
                     number = waiting.pop()
                     begun[number] += 1
-                    running[pool.submit(work, jobs[number])] = number
+                    with without_interrupts():  # the first of these starts the workers
+                        running[pool.submit(work, jobs[number])] = number
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     result = future.result()
@@ -84,5 +85,5 @@ class LocalProcesses:
 
 
 def _begin() -> None:
-    """In a worker: Ctrl-C is the parent's, and one process uses one processor."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker: end with the parent."""
+    end_with_parent()
