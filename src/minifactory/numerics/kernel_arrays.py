@@ -2,8 +2,9 @@
 
 :func:`as_numbers` and :func:`as_lanes` see an array (..., 1) or (..., 8) of doubles as an array (...) of
 doubles or of lanes; :func:`as_constants` sees an array that no kernel changes, whose values may stay in
-registers whatever else is written. All without a copy, and without holding on to the array given: it must
-outlive what is seen. Negative indices are an error that nothing reports.
+registers whatever else is written; :func:`as_it_is` changes nothing but spares the counting of references.
+All without a copy, and without holding on to the array given: it must outlive what is seen. Negative indices
+are an error that nothing reports.
 """
 
 # Numba declares the types of few of its internals.
@@ -142,6 +143,7 @@ def _view(dtype: Any, dropped: int, constant: bool) -> Any:
 as_numbers: Any = _view(types.float64, 1, False)
 as_lanes: Any = _view(LANES, 1, False)
 as_constants: Any = _view(None, 0, True)
+as_it_is: Any = _view(None, 0, False)
 
 
 @intrinsic

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minifactory.numerics.kernel_arrays import as_constants, as_lanes, as_numbers, fetch_add
+from minifactory.numerics.kernel_arrays import as_constants, as_it_is, as_lanes, as_numbers, fetch_add
 from minifactory.numerics.kernels import inline_kernel, kernel, merged_kernel
 from minifactory.numerics.lanes import select
 from minifactory.twin.engine.flow_course import Course, set_course
@@ -348,12 +348,60 @@ def _plan_lane(
             _finish(tb, jobs, c, relative, status, lane)
 
 
+@inline_kernel
+def _plain_tables(tb: Tables) -> Tables:
+    return Tables(
+        tb.size, tb.components, tb.units, as_it_is(tb.unit), as_it_is(tb.order), as_it_is(tb.holds),
+        tb.link_source, tb.link_target, tb.link_end, as_it_is(tb.out_links), as_it_is(tb.group),
+        as_it_is(tb.group_size), as_it_is(tb.operators), as_it_is(tb.floor), as_it_is(tb.by_unit),
+        as_it_is(tb.by_component), as_it_is(tb.stoichiometry), as_it_is(tb.kinetic),
+        as_it_is(tb.law_parameters),
+    )  # fmt: skip
+
+
+@inline_kernel
+def _plain_jobs(jobs: Jobs) -> Jobs:
+    return Jobs(
+        as_it_is(jobs.first), as_it_is(jobs.times), as_it_is(jobs.flows), as_it_is(jobs.inlets),
+        as_it_is(jobs.start), as_it_is(jobs.absolute), as_it_is(jobs.by_unit), as_it_is(jobs.by_component),
+        as_it_is(jobs.stoichiometry), as_it_is(jobs.kinetic), as_it_is(jobs.law_parameters),
+        as_it_is(jobs.plan), as_it_is(jobs.out_times), as_it_is(jobs.out_states), as_it_is(jobs.out),
+        as_it_is(jobs.end), as_it_is(jobs.clock), as_it_is(jobs.counts), as_it_is(jobs.status),
+        as_it_is(jobs.queue), as_it_is(jobs.cancel),
+    )  # fmt: skip
+
+
+@inline_kernel
+def _plain_lanes(c: LaneState) -> LaneState:
+    i, s, way = c.inputs, c.scratch, c.scratch.course
+    return LaneState(
+        as_it_is(c.y), as_it_is(c.new), as_it_is(c.dense), as_it_is(c.absolute), as_it_is(c.clock),
+        as_it_is(c.counts), as_it_is(c.cursor), as_it_is(c.trial),
+        Inputs(
+            as_it_is(i.start), as_it_is(i.flows), as_it_is(i.flow_slopes), as_it_is(i.inlets),
+            as_it_is(i.inlet_slopes),
+        ),
+        Scratch(
+            as_it_is(s.k), as_it_is(s.y), as_it_is(s.f), as_it_is(s.slope), as_it_is(s.work), as_it_is(s.x),
+            as_it_is(s.spare), as_it_is(s.flux), as_it_is(s.flows), as_it_is(s.inlets),
+            as_it_is(s.old_flows), as_it_is(s.old_inlets), as_it_is(s.sums), as_it_is(s.per),
+            as_it_is(s.old_per), as_it_is(s.per_slope), s.active,
+            Course(
+                way.sequence, way.rank, way.torn, way.tears, way.turned, as_it_is(way.response),
+                as_it_is(way.closure), as_it_is(way.torn_values),
+            ),
+        ),
+    )  # fmt: skip
+
+
 def _driver(view: Any, name: str) -> Callable[..., None]:
     """The kernel that runs jobs, with numbers as `view` sees them."""
 
     def run(
-        tb: Tables, jobs: Jobs, c: LaneState, relative: float, max_steps: int, ahead: bool, forced: bool
-    ) -> None:
+        tables: Tables, queue: Jobs, state: LaneState, relative: float, max_steps: int, ahead: bool,
+        forced: bool,
+    ) -> None:  # fmt: skip
+        tb, jobs, c = _plain_tables(tables), _plain_jobs(queue), _plain_lanes(state)
         lanes = c.clock.shape[1]
         for lane in range(lanes):
             if jobs.by_unit.shape[0] > 0 and c.cursor[JOB, lane] < 0:
