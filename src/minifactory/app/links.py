@@ -16,6 +16,7 @@ from minifactory.app.case import Case
 from minifactory.app.home import pki_folder
 from minifactory.clock import Clock, RealClock, VirtualClock
 from minifactory.drivers import FreeRunningBackend, InMemoryBackend, LockStepBackend
+from minifactory.drivers.map_file import read_map
 from minifactory.opcua.certificates import Identity, introduce, own_identity
 from minifactory.opcua.process import STOP_TIMEOUT, ServerProcess, start_server
 from minifactory.opcua.session import Target
@@ -187,7 +188,9 @@ def _opened(case: Case, options: Options, target: Target) -> Iterator[Link]:
     else:
         speed = options.speed or 1.0
         scan = min(SCAN, LONGEST_SCAN / speed)
-        backend = FreeRunningBackend(target, case.table, period=scan)
+        tag_map = None if options.map is None else read_map(options.map, case.table)
+        table = case.table if tag_map is None else tag_map.reduced(case.table)
+        backend = FreeRunningBackend(target, table, tag_map, period=scan)
         clock, policy = RealClock(speed), Policy(scan=scan * speed)
     try:
         yield Link(backend, clock, policy, "skid", target.url, lambda _answers: None)

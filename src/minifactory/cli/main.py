@@ -169,6 +169,24 @@ def trust_command(
         equipment.change_trust(application, thumbprint, certificate, reject, as_json)
 
 
+@app.command("map", rich_help_panel="Equipment")
+def map_command(
+    url: Annotated[str, typer.Argument(help="URL of the server.", show_default=False)] = "",
+    case: Annotated[Path | None, typer.Option(help="Case whose skid the map is for.", metavar="CASE")] = None,
+    name: Annotated[str, typer.Option(help="Which skid, when the case has several.")] = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for the map.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Check this map instead.", metavar="FILE")] = None,
+    user: Annotated[str, typer.Option(help="User name on the server.")] = "",
+    password_file: Annotated[Path | None, typer.Option(help="Its first line is the password.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Browse a server; propose, save and check the map of its tags."""
+    from minifactory.cli import mapping
+
+    with told(as_json):
+        mapping.map_server(url, case, name, output, check, user, password_file, as_json)
+
+
 @app.command("import", rich_help_panel="Data")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A chromatography file.", show_default=False)],

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any
 
+from minifactory.drivers.liveness import Liveness
 from minifactory.errors import EquipmentError, Finding
 from minifactory.opcua.client import SkidClient, connect
 from minifactory.opcua.session import Target
@@ -23,7 +25,9 @@ from minifactory.signals import Reading, TagTable
 
 _log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # s between attempts to reconnect
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # s between attempts to reconnect
+CHECK_PERIOD = 1.0  # s between two looks at namespaces and units
+LOOK_UP_PERIOD = 0.5  # s between two attempts to find nodes that have moved
 POLITE = 1.0  # s beyond the link's time-out that a hand-over between the threads may take
 
 
@@ -55,8 +59,10 @@ class FreeRunningBackend:
     ) -> None:
         self.table = table
         self._target = target
-        self._tag_map = tag_map
+        self._tag_map = tag_map or TagMap((table.skid,))
         self._period = period
+        self._liveness = Liveness(self._tag_map.clock, self._tag_map.alive)
+        self._connections = 0
         self._image: Mapping[str, Reading] = {}
         self._fault: EquipmentError | None = None
         self._client: SkidClient | None = None
@@ -78,7 +84,7 @@ class FreeRunningBackend:
 
     @property
     def fault(self) -> EquipmentError | None:
-        """Why the link is down; None while it stands."""
+        """Why the link is down, or what the server does not have as it should; None while all is well."""
         return self._fault
 
     def read(self) -> Mapping[str, Reading]:
@@ -141,9 +147,14 @@ class FreeRunningBackend:
         while not self._stop.is_set():
             client = None
             try:
-                client = await self._unless_closed(connect(self._target, self.table, self._tag_map))
+                # Later on, one tag that does not fit must not keep all others from being reached.
+                again = self._connections > 0
+                client = await self._unless_closed(
+                    connect(self._target, self.table, self._tag_map, forgiving=again)
+                )
                 if client is None:
                     return
+                self._connections += 1
                 await self._poll(client)
                 pause = FIRST_PAUSE
                 await client.close()
@@ -183,12 +194,22 @@ class FreeRunningBackend:
         return None if attempt.cancelled() else attempt.result()
 
     async def _poll(self, client: SkidClient) -> None:
-        due = self._loop.time()
+        self._liveness.forget()
+        due = check_due = self._loop.time()
+        look_up_due = -math.inf
         while not self._stop.is_set():
-            self._image = await client.read(time.monotonic())
-            self._client, self._fault = client, None
+            now = time.monotonic()
+            self._image = self._liveness.judge(await client.read(now), now)
+            self._client, self._fault = client, client.misfit
             if not self._first.done():
                 self._first.set_result(None)
+            if self._loop.time() >= check_due:
+                check_due = self._loop.time() + CHECK_PERIOD
+                await client.check()
+            if (client.gone or client.misfit is not None) and self._loop.time() >= look_up_due:
+                look_up_due = self._loop.time() + LOOK_UP_PERIOD
+                await client.look_up(forgiving=True)
+                continue
             due = max(due + self._period, self._loop.time() - self._period)
             await self._pause(due - self._loop.time())
 

@@ -18,11 +18,16 @@ from minifactory.opcua.address_space import (
     REFUSAL,
     SIMULATION_FOLDER,
 )
-from minifactory.opcua.image_request import ImageRequest
+from minifactory.opcua.browse_path import path_of
+from minifactory.opcua.browsing import NameBrowser, content, read_attributes
+from minifactory.opcua.coding import Coding
+from minifactory.opcua.commands import GONE, Commands
+from minifactory.opcua.engineering_units import texts_of
+from minifactory.opcua.image_request import ImageRequest, Item
+from minifactory.opcua.resolving import refuse_misfits, resolve
 from minifactory.opcua.session import Session, Target, open_session
-from minifactory.opcua.tag_map import NameBrowser, TagMap, read_attributes, resolve
+from minifactory.opcua.tag_map import TagMap
 from minifactory.opcua.wire import Scale, quality, scale
-from minifactory.signals.backend import InstructionRefused
 from minifactory.signals.reading import Quality, Reading
 from minifactory.signals.tags import TagTable
 
@@ -30,30 +35,87 @@ FUTURE = 1.0  # s; a source time stamp further ahead of the server's clock is no
 
 
 class SkidClient:
-    """A connected skid. Made by :func:`connect`; used from one event loop."""
+    """A connected skid. Made by :func:`connect`; used from one event loop.
 
-    def __init__(self, session: Session, table: TagTable) -> None:
+    Attributes
+    ----------
+    gone : bool
+        Whether a node was found to be no longer where it was; :meth:`look_up` finds it again.
+    misfit : EquipmentError or None
+        What is missing or does not fit, as far as it was forgiven.
+    """
+
+    def __init__(self, session: Session, table: TagTable, tag_map: TagMap) -> None:
         self.session = session
         self.table = table
-        self._scales = {tag.name: scale(tag.unit, tag.kind) for tag in table.tags.values()}
-        self._readable = [(tag.name, self._scales[tag.name]) for tag in table.readable]
+        self.gone = False
+        self.misfit: EquipmentError | None = None
+        self._tag_map = tag_map
+        self._own = {tag.name: scale(tag.unit, tag.kind) for tag in table.tags.values()}
+        self._misfits: set[str] = set()
+        self._readable: list[tuple[str, Coding | None]] = []
         self._order: list[tuple[int, str, Scale]] = []
         self._refusal: ua.NodeId | None = None
         self._advance: ua.CallRequest | None = None
 
-    async def _prepare(self, tag_map: TagMap) -> None:
-        self._nodes = await resolve(self.session, self.table, tag_map)
-        self._image = ImageRequest([self._nodes.tags[tag.name].node for tag in self.table.readable])
-        browser = await NameBrowser.connect(self.session, tag_map.namespace)
-        simulation = (*tag_map.root, SIMULATION_FOLDER)
-        folder, advance, order, self._refusal = await browser.find(
-            [
-                simulation,
-                (*simulation, ADVANCE),
-                (*simulation, ORDER),
-                (*tag_map.root, INSTRUCTION_FOLDER, REFUSAL),
-            ]
-        )
+    async def look_up(self, forgiving: bool = False) -> tuple[Finding, ...]:
+        """Find all nodes as they are now; what is missing or does not fit.
+
+        With `forgiving`, such tags are bad from here on, and everything else goes on.
+
+        Raises
+        ------
+        EquipmentError
+            The link failed, or something does not fit and that is not forgiven.
+        """
+        self._nodes = nodes = await resolve(self.session, self.table, self._tag_map)
+        if not forgiving or not nodes.tags:
+            refuse_misfits(nodes)
+        self._misfits.clear()
+        self.misfit = EquipmentError(nodes.findings) if nodes.findings else None
+        readable = [(tag.name, nodes.tags.get(tag.name)) for tag in self.table.readable]
+        self._readable = [(name, None if found is None else found.coding) for name, found in readable]
+        self._image = ImageRequest([found.node for _, found in readable if found is not None])
+        self._sampled = [self._tag_map.stamps_each_sample] * len(self._readable)
+        self._before: list[Item | None] = [None] * len(self._readable)
+        self.gone = False
+        self._commands = Commands(self.session, self.table, nodes, self._reason)
+        return nodes.findings
+
+    async def check(self) -> None:
+        """See whether the server is still laid out as it was, and every unit what it was.
+
+        A tag whose unit has changed is bad until the unit is back; with other namespaces, all nodes are to be
+        looked up again (:attr:`gone`).
+        """
+        nodes = self._nodes
+        asked = [(ua.NodeId(ua.ObjectIds.Server_NamespaceArray), ua.AttributeIds.Value)]
+        asked += [(node, ua.AttributeIds.Value) for node, _ in nodes.units.values()]
+        namespaces, *units = [content(value) for value in await read_attributes(self.session, asked)]
+        if tuple(namespaces or ()) != nodes.namespaces:
+            self.gone = True
+            return
+        for (name, (_, before)), now in zip(nodes.units.items(), units, strict=True):
+            if texts_of(now) == texts_of(before):
+                self._misfits.discard(name)
+            else:
+                self._misfits.add(name)
+
+    async def _prepare(self, forgiving: bool) -> None:
+        await self.look_up(forgiving)
+        own, root = self._tag_map.namespace, self._tag_map.root
+        if not root:
+            return
+        browser = NameBrowser(self.session, self._nodes.namespaces)
+        simulation = (*root, SIMULATION_FOLDER)
+        wanted = [
+            simulation,
+            (*simulation, ADVANCE),
+            (*simulation, ORDER),
+            (*root, INSTRUCTION_FOLDER, REFUSAL),
+        ]
+        found = await browser.find([path_of(own, names) for names in wanted])
+        folder, advance, order, self._refusal = found
         if folder is not None and advance is not None and order is not None:
             (value,) = await read_attributes(self.session, [(order, ua.AttributeIds.Value)])
             self._order = self._in_order(list(value.Value.Value))
@@ -74,7 +136,7 @@ class SkidClient:
                 )
                 for name in missing
             )
-        return [(places[tag.name], tag.name, self._scales[tag.name]) for tag in self.table.readable]
+        return [(places[tag.name], tag.name, self._own[tag.name]) for tag in self.table.readable]
 
     @property
     def lock_step(self) -> bool:
@@ -89,88 +151,52 @@ class SkidClient:
         asked : float
             The reader's time now, s; a reading's time is this less the value's age on the server's clock.
         """
-        items = await self.session.exchange(self._image)
+        items = iter(await self.session.exchange(self._image))
         readings = {}
-        for (name, scaled), (value, status, age) in zip(self._readable, items, strict=True):
-            known = quality(status)
-            if value is None:
+        for place, (name, coding) in enumerate(self._readable):
+            if coding is None:
                 readings[name] = Reading(math.nan, asked, Quality.BAD)
                 continue
-            number = value * scaled.factor + scaled.offset
-            if not math.isfinite(number):
+            item = next(items)
+            value, status, age, _ = item
+            if status in GONE:
+                self.gone = True
+            if value is None or name in self._misfits:
+                readings[name] = Reading(math.nan, asked, Quality.BAD)
+                continue
+            known, number = quality(status), coding.si(value)
+            if not math.isfinite(number) or age < -FUTURE:
                 known = Quality.BAD
-            elif age < -FUTURE:
-                known = max(known, Quality.UNCERTAIN)
+            elif not self._sampled[place] and age > 0.0:
+                age = self._believed(place, item)
             readings[name] = Reading(number, asked - max(age, 0.0), known)
         return readings
 
-    async def write(self, values: Mapping[str, float]) -> None:
-        """Send set-points (SI units) in one request.
+    def _believed(self, place: int, item: Item) -> float:
+        """The age (s) of a value on a server of which it is not known when it stamps.
 
-        Raises
-        ------
-        InstructionRefused
-            The server refused them; says why, as far as the server tells.
-        EquipmentError
-            The link failed.
+        A value that got a new stamp without changing is stamped at each sample, and its age counts from then
+        on. Before that an old stamp may just mean that nothing has changed: the server answers for the value.
         """
-        request = ua.WriteRequest()
-        for name, value in values.items():
-            node = self._nodes.tags[name]
-            item = ua.WriteValue()
-            item.NodeId = node.node
-            item.AttributeId = ua.AttributeIds.Value
-            item.Value = ua.DataValue(
-                Value=_variant(node.variant_type, self._scales[name].wire(value)), StatusCode=None
-            )
-            request.Parameters.NodesToWrite.append(item)
-        codes = (await self.session.request(request, ua.WriteResponse)).Results
-        if len(codes) != len(values):
-            raise self._odd(f"{len(codes)} status codes for {len(values)} set-points")
-        refused = [(name, code) for name, code in zip(values, codes, strict=True) if not code.is_good()]
-        if refused:
-            reason = await self._reason()
-            raise InstructionRefused(
-                Finding(
-                    self._where(name),
-                    f"set-point {self._shown(name, values[name])} refused ({code.name})"
-                    + (f": {reason}" if reason else ""),
-                )
-                for name, code in refused
-            )
+        before, self._before[place] = self._before[place], item
+        if before is not None and before.stamp < item.stamp and before.value == item.value:
+            self._sampled[place] = True
+            return item.age
+        return 0.0
+
+    async def write(self, values: Mapping[str, float]) -> None:
+        """Send set-points (SI units); errors as of :meth:`Commands.write`."""
+        try:
+            await self._commands.write(values, self._misfits)
+        finally:
+            self.gone = self.gone or self._commands.gone
 
     async def call(self, instruction: str, arguments: Mapping[str, float], number: int, owner: str) -> None:
-        """Issue an instruction (SI units); returns when it was accepted.
-
-        Raises
-        ------
-        InstructionRefused
-            The equipment refused it; says why.
-        EquipmentError
-            The link failed, or the server does not know such a call.
-        """
-        known = self.table.instructions[instruction]
-        method = ua.CallMethodRequest()
-        nodes = self._nodes.instructions[instruction]
-        method.ObjectId, method.MethodId = nodes.parent, nodes.node
-        method.InputArguments = [
-            *(
-                ua.Variant(scale(item.unit, item.kind).wire(arguments[item.name]), ua.VariantType.Double)
-                for item in known.arguments
-            ),
-            ua.Variant(number, ua.VariantType.UInt32),
-            ua.Variant(owner, ua.VariantType.String),
-        ]
-        request = ua.CallRequest()
-        request.Parameters.MethodsToCall = [method]
-        (result,) = (await self.session.request(request, ua.CallResponse)).Results
-        if not result.StatusCode.is_good():
-            raise EquipmentError(Finding(self._where(instruction), f"call failed ({result.StatusCode.name})"))
-        outputs = [item.Value for item in result.OutputArguments or ()]
-        if outputs and outputs[0] is False:
-            raise InstructionRefused(
-                Finding(self._where(instruction), f"refused: {outputs[1] if len(outputs) > 1 else ''}")
-            )
+        """Issue an instruction (SI units); errors as of :meth:`Commands.call`."""
+        try:
+            await self._commands.call(instruction, arguments, number, owner)
+        finally:
+            self.gone = self.gone or self._commands.gone
 
     async def advance(self, process_time: float) -> tuple[float, dict[str, Reading]]:
         """Let the skid's process time run to `process_time` (s); the time reached and the image there.
@@ -234,17 +260,13 @@ class SkidClient:
         (value,) = await read_attributes(self.session, [(self._refusal, ua.AttributeIds.Value)])
         return str(value.Value.Value or "")
 
-    def _shown(self, name: str, value: float) -> str:
-        tag = self.table.tags[name]
-        if tag.choices and 0 <= value < len(tag.choices):
-            return f'"{tag.choices[int(value)]}"'
-        return f"{self._scales[name].wire(value):.6g} {tag.unit}".rstrip()
-
     def _where(self, what: str) -> str:
         return f"driver {self.session.target.url} {what}"
 
 
-async def connect(target: Target, table: TagTable, tag_map: TagMap | None = None) -> SkidClient:
+async def connect(
+    target: Target, table: TagTable, tag_map: TagMap | None = None, forgiving: bool = False
+) -> SkidClient:
     """A client of the skid that `table` describes, at `target`.
 
     Parameters
@@ -255,6 +277,8 @@ async def connect(target: Target, table: TagTable, tag_map: TagMap | None = None
         What must be there.
     tag_map : TagMap, optional
         Where it is; as our own servers lay it out by default.
+    forgiving : bool
+        True: tags that are missing or do not fit are bad, and all others are reached.
 
     Raises
     ------
@@ -263,17 +287,9 @@ async def connect(target: Target, table: TagTable, tag_map: TagMap | None = None
     """
     session = await open_session(target)
     try:
-        client = SkidClient(session, table)
-        await client._prepare(tag_map or TagMap((table.skid,)))
+        client = SkidClient(session, table, tag_map or TagMap((table.skid,)))
+        await client._prepare(forgiving)
     except BaseException:
         await session.close()
         raise
     return client
-
-
-def _variant(variant_type: ua.VariantType, value: float) -> ua.Variant:
-    if variant_type in (ua.VariantType.Double, ua.VariantType.Float):
-        return ua.Variant(value, variant_type)
-    if variant_type == ua.VariantType.Boolean:
-        return ua.Variant(bool(round(value)), variant_type)
-    return ua.Variant(round(value), variant_type)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from asyncua import ua
 from asyncua.ua.ua_binary import nodeid_to_binary, struct_from_binary, struct_to_binary
 
-TICKS = 1e-7  # s; OPC UA counts time in 100 ns
+TICKS = 1e-7  # s; OPC UA counts time in 100 ns from EPOCH on
+EPOCH = datetime(1601, 1, 1)  # noqa: DTZ001 - OPC UA knows UTC only
 _CODES = {0: "", 1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", 10: "f", 11: "d"}
 _TYPE = nodeid_to_binary(ua.ReadRequest().TypeId)
 _ANSWER_TYPE = nodeid_to_binary(ua.ReadResponse().TypeId)
@@ -28,18 +30,21 @@ class Item(NamedTuple):
 
     Parameters
     ----------
-    value : float, int, bool or None
-        None for a null, an array, a text or a structure.
+    value : float, int, bool, str or None
+        None for a null, an array or a structure.
     status : int
         Status code.
     age : float
         Time in s from the newest time stamp of the value to the answer, on the server's clock; negative when
         the value claims to be from the future, 0 without time stamps.
+    stamp : float
+        That newest time stamp, in s of the server's clock; 0 without time stamps.
     """
 
     value: Any
     status: int
     age: float
+    stamp: float = 0.0
 
 
 class ImageRequest:
@@ -152,7 +157,8 @@ class _Layout:
                 Item(
                     fields[value if value >= 0 else last],
                     fields[status if status >= 0 else last - 1],
-                    (now - newest) * TICKS if newest > 0 else 0.0,
+                    (now - newest) * TICKS if newest > 0 and now > 0 else 0.0,
+                    newest * TICKS,
                 )
             )
         return items
@@ -165,12 +171,17 @@ def _generally_decoded(answer: Any) -> list[Item]:
     items = []
     for item in response.Results:
         value = None if item.Value is None else item.Value.Value
+        if isinstance(value, ua.LocalizedText):
+            value = value.Text
         stamps = [stamp for stamp in (item.SourceTimestamp, item.ServerTimestamp) if stamp is not None]
+        newest = max(stamps, default=None)
+        told = newest is not None and now.year > EPOCH.year
         items.append(
             Item(
-                value if isinstance(value, int | float) else None,
+                value if isinstance(value, int | float | str) else None,
                 0 if item.StatusCode is None else int(item.StatusCode.value),
-                min(((now - stamp).total_seconds() for stamp in stamps), default=0.0),
+                (now - newest).total_seconds() if told else 0.0,
+                (newest - EPOCH.replace(tzinfo=newest.tzinfo)).total_seconds() if newest is not None else 0.0,
             )
         )
     return items
