@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from minifactory.errors import EquipmentError, Finding
 from minifactory.opcua.admission import Admission, GuardedServer
+from minifactory.opcua.browse_path import path_of
+from minifactory.opcua.browsing import NameBrowser
 from minifactory.opcua.certificates import Identity
 from minifactory.opcua.session import SESSION_LIFETIME, Target, open_session
-from minifactory.opcua.tag_map import NameBrowser
 
 NAMESPACE = "urn:minifactory:desk"
 FOLDER, REQUEST = "Desk", "Request"
@@ -195,8 +196,10 @@ def ask_desk(target: Target, owner: str, request: Mapping[str, Any]) -> tuple[bo
 async def _ask(target: Target, owner: str, request: Mapping[str, Any]) -> tuple[bool, str, dict[str, Any]]:
     session = await open_session(target)
     try:
-        browser = await NameBrowser.connect(session, NAMESPACE)
-        folder, method = await browser.find([(FOLDER,), (FOLDER, REQUEST)])
+        browser = await NameBrowser.connect(session, [NAMESPACE])
+        folder, method = await browser.find(
+            [path_of(NAMESPACE, (FOLDER,)), path_of(NAMESPACE, (FOLDER, REQUEST))]
+        )
         if folder is None or method is None:
             raise EquipmentError(Finding(target.url, "no desk of a controller is there"))
         call = ua.CallMethodRequest()
