@@ -23,6 +23,7 @@ from minifactory.design.executor import Executor, InThisProcess
 from minifactory.design.ledger import Ledger, table_of
 from minifactory.design.mesh import fitted
 from minifactory.design.pages.page import Page, write
+from minifactory.design.places import without_unknown
 from minifactory.design.reading import load_study, plain_study, without_varied
 from minifactory.design.search import Limit, Variable
 from minifactory.design.study import KINDS, Study
@@ -301,6 +302,10 @@ def write_case(case: Case, recommended: Description, place: Path, study: Study) 
                 shutil.copy2(path, place / path.name)
         for name, text in recommended.texts.items():
             (place / name).write_text(text, encoding="utf-8")
+        # The gate may only propose what the new recipe still has (a pool study replaces whole conditions).
+        targets = place / "targets.yaml"
+        kept = without_unknown(targets.read_text(encoding="utf-8-sig"), "adjust", recommended.quantities)
+        targets.write_text(kept, encoding="utf-8")
         maker = f"MiniFactory {version('minifactory')}"
         note = f"\nMade from `{case.name}` by the study `{study.name}` of {maker}.\n"
         readme = place / "README.md"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import yaml  # type: ignore[import-untyped]
 
@@ -44,6 +44,19 @@ def with_texts(text: str, file: str, values: Mapping[str, str], remark: str = ""
     for start, end, value in sorted(cuts, reverse=True):
         text = text[:start] + value + text[end:]
     return text
+
+
+def without_unknown(text: str, section: str, known: Collection[str]) -> str:
+    """`text` without the entries of a block whose names are not `known`."""
+    block = _find(yaml.compose(text, Loader=yaml.SafeLoader), section)
+    if not isinstance(block, yaml.MappingNode):
+        return text
+    lines = text.splitlines(keepends=True)
+    for key, value in reversed(block.value):
+        if key.value not in known:
+            last = value.end_mark.line - (value.end_mark.column == 0)
+            del lines[key.start_mark.line : last + 1]
+    return "".join(lines)
 
 
 def _find(node: yaml.Node | None, path: str) -> yaml.Node | None:

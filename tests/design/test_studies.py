@@ -1,0 +1,117 @@
+"""Studies of the case: what a file says, what is wrong with it, and what comes out as a new case."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minifactory.app.case import Case, open_case
+from minifactory.app.designing import Choices, design, limits_of
+from minifactory.design.description import Description
+from minifactory.design.levels import with_levels
+from minifactory.design.reading import load_study
+from minifactory.errors import InputError
+from minifactory.recipe.check import check
+from minifactory.twin.simulate import simulate
+
+BAD = """\
+kind: optimise
+vary:
+  cex.elution.elute.gradient.ovr: {from: 15 CV, to: 30 CV}
+  cex.loading.load.until: {from: 200 mL, to: 100 mL}
+  columns.C1.inner_diameter: {from: 1 cm, to: 2 cm}
+objectives: [maximise profit, minimise cost_of_goods]
+constraints: {purity: [">= 99 %", "<= 95 %"], yield: "85"}
+uncertain: {feed.product.strength: about 20 %}
+"""
+
+
+def test_everything_that_is_wrong_is_said_at_once(
+    case: Case, description: Description, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.yaml").write_text(BAD, encoding="utf-8")
+    with pytest.raises(InputError) as told:
+        load_study(tmp_path / "bad.yaml", description, limits_of(case.targets))
+    said = str(told.value)
+    for part in (
+        'Did you mean "cex.elution.elute.gradient.over"?',
+        'from "200 mL" to "100 mL" is empty',
+        "comes from the catalogue",
+        'unknown figure "profit"',
+        "exclude each other",
+        '"85" is no limit',
+        "is not an uncertainty",
+        '"cost_of_goods" needs prices',
+    ):
+        assert part in said
+
+
+def test_other_values_change_the_text_only_where_they_stand(description: Description) -> None:
+    values = {
+        "cex.elution.elute.watch.pool_end.when.2": 0.05,
+        "columns.C1.bed_height": 0.2,
+        "materials.elution.composition.chloride": 150.0,
+        "C1.product.nu": 7.3,
+    }
+    changed = description.with_values(values, remark="chosen")
+    for path, value in values.items():
+        assert changed.quantity(path).value == pytest.approx(value, rel=1e-9)
+    assert 'source: "chosen; before: 25 cm (log: column XK16' in changed.texts["factory.yaml"]
+    lines = zip(
+        description.texts["recipe.yaml"].splitlines(), changed.texts["recipe.yaml"].splitlines(), strict=True
+    )
+    assert [one for one, two in lines if one != two] == [
+        line for line in description.texts["recipe.yaml"].splitlines() if "pool_end" in line
+    ]
+    assert changed.faults() == ()
+
+
+def test_levels_begin_as_the_gradient_they_replace(description: Description) -> None:
+    """Three equal stretches of one straight line: the same pool to the delay of a scan and an instruction."""
+    levelled = with_levels(description, "cex.elution.elute", 3)
+    assert levelled.faults() == ()
+    straight = simulate(description.plant, description.bound, tolerance=1e-3, elements=3)
+    pieces = simulate(levelled.plant, levelled.bound, tolerance=1e-3, elements=3)
+    assert pieces.duration == pytest.approx(straight.duration, abs=10.0)
+    volumes = [sum(one.volume for one in run.pools if one.vessel == "pool") for run in (straight, pieces)]
+    assert volumes[1] == pytest.approx(volumes[0], rel=0.01)
+    moved = levelled.with_values({"cex.elution.elute.gradient.over": 5.0})
+    assert moved.quantity("cex.elution.elute.watch.level_2.when").value == pytest.approx(5.0)
+    assert moved.quantity("cex.elution.elute.watch.level_3.when").value == pytest.approx(13.4)
+
+
+def test_a_pool_study_recommends_a_case_that_passes_the_check(case: Case, tmp_path: Path) -> None:
+    done = design(case, "pool", Choices(samples=8, workers=1), tmp_path)
+    assert done.case is not None
+    recommended = open_case(done.case)
+    found = check(recommended.recipe, recommended.plant, recommended.bound.skid)
+    assert [one for one in found.findings if one.severity == "error"] == []
+    assert done.report.read_text(encoding="utf-8").startswith("<!doctype html>")
+    document = json.loads(json.dumps(done.as_dict(), default=str))
+    assert document["fractions"][0]["purity"] >= 0.95
+    again = design(case, "pool", Choices(samples=8, workers=1), tmp_path)
+    assert again.simulated == 0
+    assert again.page.verdict == done.page.verdict
+
+
+def test_a_scaled_case_is_the_same_process(case: Case, tmp_path: Path) -> None:
+    done = design(case, "to-xk26", Choices(workers=1), tmp_path)
+    before, after = done.page.document["before"], done.page.document["after"]
+    assert done.page.document["volume_factor"] == pytest.approx((26.0 / 16.0) ** 2)
+    assert after["yield"] == pytest.approx(before["yield"], abs=0.01)
+    assert after["productivity"] == pytest.approx(before["productivity"], rel=0.01)
+    assert after["max_pressure"] > before["max_pressure"]
+
+
+def test_a_schedule_adds_up(case: Case, tmp_path: Path) -> None:
+    document = design(case, "schedule", Choices(workers=1), tmp_path).as_dict()
+    assert document["cycle"] == pytest.approx(document["duration"])
+    assert document["per_day"] == pytest.approx(86_400.0 / document["cycle"])
+    assert sum(document["shares"].values()) == pytest.approx(1.0)
+
+
+def test_an_unknown_study_names_what_there_is(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="robustness"):
+        design(case, "robustnes", Choices(), tmp_path)
