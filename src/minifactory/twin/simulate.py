@@ -65,6 +65,7 @@ class _State:
     residual: float = 0.0
     path: str = ""
     columns: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
+    smeared: set[str] = field(default_factory=set)
 
 
 def simulate(
@@ -106,7 +107,8 @@ def simulate(
     -------
     Run
         Origin ``simulated``; pools with amounts (mol), loaded amounts, consumed volumes (m3);
-        ``provenance["mass balance"]`` is the worst relative closure over all stretches and species.
+        ``provenance["mass balance"]`` is the worst relative closure over all stretches and species; beds
+        whose fronts their mesh could not hold are named in it.
 
     Raises
     ------
@@ -148,8 +150,17 @@ def simulate(
         loaded=dict(zip(names, state.loaded.tolist(), strict=True)),
         consumed=dict(state.inventory.drawn),
         column_volume=plant.columns[recipe.column].volume if recipe.column else 0.0,
-        provenance={"mass balance": f"{state.residual:.2e}", "scan": f"{scan:g} s"},
+        provenance=_provenance(state, scan),
     )
+
+
+def _provenance(state: _State, scan: float) -> dict[str, str]:
+    """How far the numbers can be trusted."""
+    facts = {"mass balance": f"{state.residual:.2e}", "scan": f"{scan:g} s"}
+    if state.smeared:
+        beds = ", ".join(sorted(state.smeared))
+        facts["fronts wider than the mesh holds"] = f"{beds}: computed by the scheme of first order"
+    return facts
 
 
 @dataclass
@@ -272,6 +283,7 @@ class _Loop:
         stretch.passed = solution.passed
         stretch.state = solution.state
         stretch.residual = float(np.max(solution.balance.closure, initial=0.0))
+        self.state.smeared.update(solution.smeared)
 
     def _evaluate(self, phase: BoundPhase, stretch: Stretch, tags: frozenset[str]) -> _Fired | None:
         """The first scan of the stretch in which a condition of the phase comes true."""

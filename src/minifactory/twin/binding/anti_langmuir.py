@@ -50,7 +50,7 @@ def _isotherm(p: Array, c: Array, q: Array) -> None:
     for b in range(q.shape[0]):
         taken += p[5 * b + 4] * p[5 * b + 1] * max(c[int(p[5 * b])], 0.0)
     for b in range(q.shape[0]):
-        q[b] = p[5 * b + 2] * p[5 * b + 1] * max(c[int(p[5 * b])], 0.0) / max(taken, 1e-6)
+        q[b] = p[5 * b + 2] * p[5 * b + 1] * c[int(p[5 * b])] / max(taken, 1e-6)
 
 
 LAW = BindingLaw("anti-Langmuir", _rate, _jacobian, isotherm=_isotherm)

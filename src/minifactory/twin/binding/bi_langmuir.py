@@ -59,7 +59,7 @@ def _isotherm(p: Array, c: Array, q: Array) -> None:
                 taken += p[5 * b + 1] * max(c[int(p[5 * b])], 0.0)
         for b in range(q.shape[0]):
             if int(p[5 * b + 4]) == site:
-                q[b] = p[5 * b + 2] * p[5 * b + 1] * max(c[int(p[5 * b])], 0.0) / taken
+                q[b] = p[5 * b + 2] * p[5 * b + 1] * c[int(p[5 * b])] / taken
 
 
 LAW = BindingLaw("bi-Langmuir", _rate, _jacobian, isotherm=_isotherm)

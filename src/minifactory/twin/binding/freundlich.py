@@ -58,8 +58,9 @@ def _isotherm(p: Array, c: Array, q: Array) -> None:
         if x >= 1e-4:
             q[b] = p[4 * b + 1] * x**power
         else:
-            z = max(x / 1e-4, 0.0)
-            q[b] = p[4 * b + 1] * 1e-4**power * ((2.0 - power) * z + (power - 1.0) * z * z)
+            z = x / 1e-4
+            bend = (power - 1.0) * z * z if z > 0.0 else 0.0
+            q[b] = p[4 * b + 1] * 1e-4**power * ((2.0 - power) * z + bend)
 
 
 LAW = BindingLaw("Freundlich", _rate, _jacobian, isotherm=_isotherm)

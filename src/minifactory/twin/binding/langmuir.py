@@ -52,7 +52,7 @@ def _isotherm(p: Array, c: Array, q: Array) -> None:
     for b in range(q.shape[0]):
         taken += p[4 * b + 1] * max(c[int(p[4 * b])], 0.0)
     for b in range(q.shape[0]):
-        q[b] = p[4 * b + 2] * p[4 * b + 1] * max(c[int(p[4 * b])], 0.0) / taken
+        q[b] = p[4 * b + 2] * p[4 * b + 1] * c[int(p[4 * b])] / taken
 
 
 LAW = BindingLaw("langmuir", _rate, _jacobian, isotherm=_isotherm)

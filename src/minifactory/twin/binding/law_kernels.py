@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -178,11 +179,34 @@ def runs_in_python(law: BindingLaw) -> bool:
     return bool(_compiled[_stamp(law), False][2])
 
 
+def _digest(stamp: str) -> str:
+    return hashlib.sha256(stamp.encode()).hexdigest()[:16]
+
+
+def _marked(function: Any, mark: str) -> Any:
+    """A copy of `function` whose name tells its law.
+
+    Compiled functions are linked by name, also those that other processes left in the cache; two laws that
+    go through the same inner function here would otherwise call each other's.
+    """
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__qualname__ = f"{function.__qualname__}.{mark}"
+    copy.__module__ = function.__module__
+    return copy
+
+
 def _compile(law: BindingLaw, stamp: str) -> tuple[int, Any, bool]:
+    mark = _digest(stamp)
     try:
-        rate = inline_kernel(law.rate)
-        jacobian = inline_kernel(law.jacobian or _differences(rate, as_numbers, 1))
-        callback = c_callback(_entry(rate, jacobian, as_numbers, 1), SIGNATURE, stamp)
+        rate = inline_kernel(_marked(law.rate, mark))
+        jacobian = inline_kernel(_marked(law.jacobian or _differences(rate, as_numbers, 1), mark))
+        callback = c_callback(_marked(_entry(rate, jacobian, as_numbers, 1), mark), SIGNATURE, stamp)
         return callback.address, callback, False
     except NumbaError:
         plain = _python_entry(law)
@@ -190,16 +214,19 @@ def _compile(law: BindingLaw, stamp: str) -> tuple[int, Any, bool]:
 
 
 def _compile_lanes(law: BindingLaw, stamp: str) -> tuple[int, Any, bool]:
-    rate = inline_kernel(law.rate)
+    stamp, slow = stamp + "\nlanes", stamp + "\nlane by lane"
+    rate = inline_kernel(_marked(law.rate, _digest(stamp)))
     try:
-        jacobian = inline_kernel(law.jacobian or _differences(rate, as_lanes, WIDTH))
-        callback = c_callback(_entry(rate, jacobian, as_lanes, WIDTH), SIGNATURE, stamp + "\nlanes")
+        mark = _digest(stamp)
+        jacobian = inline_kernel(_marked(law.jacobian or _differences(rate, as_lanes, WIDTH), mark))
+        callback = c_callback(_marked(_entry(rate, jacobian, as_lanes, WIDTH), mark), SIGNATURE, stamp)
         return callback.address, callback, False
     except NumbaError:
         pass  # it branches on its numbers, or is no kernel at all
     try:
-        jacobian = inline_kernel(law.jacobian or _differences(rate, as_numbers, 1))
-        callback = c_callback(_lane_by_lane(rate, jacobian), SIGNATURE, stamp + "\nlane by lane")
+        mark = _digest(slow)
+        jacobian = inline_kernel(_marked(law.jacobian or _differences(rate, as_numbers, 1), mark))
+        callback = c_callback(_marked(_lane_by_lane(rate, jacobian), mark), SIGNATURE, slow)
         return callback.address, callback, False
     except NumbaError:
         return 0, None, True

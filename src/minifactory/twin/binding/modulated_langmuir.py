@@ -66,8 +66,8 @@ def _isotherm(p: Array, c: Array, q: Array) -> None:
             if s < low:
                 s = low * low / (2.0 * low - s)
             x += p[at + 4 + 2 * k] * (s - reference) - p[at + 5 + 2 * k] * math.log(s / reference)
-        strength = math.exp(min(max(x, -300.0), 300.0)) * max(c[int(p[at])], 0.0)
-        taken += strength
+        strength = math.exp(min(max(x, -300.0), 300.0)) * c[int(p[at])]
+        taken += max(strength, 0.0)
         q[b] = p[at + 2] * strength
     for b in range(q.shape[0]):
         q[b] /= taken

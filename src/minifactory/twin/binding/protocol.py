@@ -43,7 +43,7 @@ class BindingLaw:
         Bound states in equilibrium with c; found by iteration of `rate` if None.
     isotherm : callable (p, c, q) or None
         Writes the bound states in equilibrium with c into q (nb,), where they have an explicit form; in the
-        language of `rate`. Serves as `equilibrium`, and in :class:`LinearDrivingForce`.
+        language of `rate`, smooth through c = 0. Serves as `equilibrium`, and in :class:`LinearDrivingForce`.
     """
 
     name: str
