@@ -148,6 +148,8 @@ def test_mass_closes_and_nothing_is_negative(draw: Draw) -> None:
     assert np.all(np.isfinite(outlet))
     # The undershoot that the tolerance allows to bound components, before the monotone scheme takes over.
     assert np.all(outlet.min(axis=0)[1:] >= -0.01 * np.array([2.0, 2.0]))
+    # The salt is not one of them: on 24 nodes its sharp fronts may show five per cent of the feed.
+    assert outlet[:, 0].min() >= -0.05 * 400.0
 
 
 @FAST
