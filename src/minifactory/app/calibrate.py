@@ -1,8 +1,7 @@
 """`minifactory calibrate`: opens a case, gathers runs from files and the historian, writes what came out.
 
 For other parts of the program, :func:`recalibrate` takes a case and runs (measured, recorded or simulated)
-and
-returns the parameters with what was learned, without touching a file.
+and returns the parameters with what was learned, without touching a file.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from minifactory.errors import Finding, InputError
 from minifactory.historian import Store, load_run
 from minifactory.plant.parameters import Parameter, ParameterSet, Uncertainty
 from minifactory.records.run import Run
+from minifactory.records.whole_file import write_whole
 from minifactory.twin.simulate import simulate
 
 Progress = Callable[[str, float], None]
@@ -184,13 +184,14 @@ def write(case: Case, result: Calibration, output: Path | None = None, adopt: bo
     """Write the new version of the parameters beside the old one, and the page; the case must open with it.
 
     With `adopt`, ``parameters.yaml`` becomes the new version and the old text is kept as
-    ``parameters.1.yaml``
-    (the next free number).
+    ``parameters.1.yaml`` (the next free number).
 
     Raises
     ------
     InputError
         The output exists, or the case does not open with the new version.
+    EnvironmentFault
+        The page or the adopted version cannot be written; the old version is untouched.
     """
     file, version = next_file(case.folder)
     file = output or file
@@ -219,11 +220,11 @@ def write(case: Case, result: Calibration, output: Path | None = None, adopt: bo
         if good
         else "No parameter was told: no new version."
     )
-    html.write_text(page(case.name, result, said), encoding="utf-8")
+    write_whole(html, page(case.name, result, said), "the page of the calibration", "Make room.")
     if good and adopt:
         number = 1
         while (case.folder / f"parameters.{number}.yaml").exists():
             number += 1
         shutil.copy2(case.folder / FILE, case.folder / f"parameters.{number}.yaml")
-        (case.folder / FILE).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+        write_whole(case.folder / FILE, file.read_text(encoding="utf-8"), "the adopted version", "Make room.")
     return Written(file if good else None, version, html)

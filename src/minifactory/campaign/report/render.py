@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from minifactory.campaign.judge import Decision, end_reason
 from minifactory.campaign.report import chromatogram, tables
 from minifactory.campaign.report.chromatogram import Picture
 from minifactory.campaign.report.record import BatchRecord
-from minifactory.errors import EnvironmentFault, Finding
+from minifactory.records.whole_file import write_whole
 
 TONES = {
     Decision.MET: "good",
@@ -65,24 +63,8 @@ def write(record: BatchRecord, path: Path) -> Path:
     EnvironmentFault
         When the file cannot be written.
     """
-    text = render(record)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as fault:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise EnvironmentFault(
-            Finding(
-                str(path),
-                f"the batch record cannot be written ({fault.strerror})",
-                "a folder that may be written, with free space",
-                "Make room. The run itself is in the historian: see minifactory runs show and export.",
-            )
-        ) from fault
-    return path
+    remedy = "Make room. The run itself is in the historian: see minifactory runs show and export."
+    return write_whole(path, render(record), "the batch record", remedy)
 
 
 @lru_cache(maxsize=1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from minifactory.errors import EnvironmentFault, Finding
+from minifactory.records.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -82,23 +80,8 @@ def write(page: Page, path: Path) -> Path:
     EnvironmentFault
         When the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(render(page), encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as fault:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise EnvironmentFault(
-            Finding(
-                str(path),
-                f"the report cannot be written ({fault.strerror})",
-                "a folder that may be written",
-                "Make room and run the study again: what was simulated is kept.",
-            )
-        ) from fault
-    return path
+    remedy = "Make room and run the study again: what was simulated is kept."
+    return write_whole(path, render(page), "the report", remedy)
 
 
 @lru_cache(maxsize=1)
