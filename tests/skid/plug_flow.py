@@ -38,7 +38,7 @@ VALVES = {
     "OutletValve": ("WasteF1", *(f"F{at}" for at in range(2, 9))),
 }
 YES_NO = ("No", "Yes")
-STATES = ("Ready", "Running", "Paused", "Alarm", "Safe")
+STATES = ("Ready", "Running", "Paused", "Alarm", "Safe", "Held", "Ended")
 
 
 def table() -> TagTable:

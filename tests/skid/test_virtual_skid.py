@@ -10,7 +10,7 @@ import pytest
 from minifactory.drivers import InMemoryBackend
 from minifactory.errors import InputError
 from minifactory.plant.parameters import ParameterSet
-from minifactory.signals import Quality, Reading, SignalBackend, Tag, TagTable
+from minifactory.signals import InstructionRefused, Quality, Reading, SignalBackend, Tag, TagTable
 from minifactory.skid.faults import Fault, FaultKind, parse_fault
 from minifactory.skid.virtual import VirtualSkid
 from tests.skid.plug_flow import ML_MIN, PlugFlow, parameters, skid, table
@@ -238,3 +238,39 @@ def test_wrong_faults_are_refused_with_reasons(text: str, reason: str) -> None:
     with pytest.raises(InputError) as refusal:
         parse_fault(text, table())
     assert reason in str(refusal.value)
+
+
+def test_buttons_of_the_equipment_hold_go_on_and_end() -> None:
+    backend = rig()
+    choices = backend.table.tag("System.State").choices
+    for text in ("hold@30 s+30 s", "pause@90 s+30 s", "end@150 s"):
+        backend.inject(parse_fault(text, backend.table))
+    backend.write({"System.Flow.SP": 10 * ML_MIN, "OutletValve.SP": 1.0})
+    backend.call("Gradient", {"percent_b": 100.0, "volume": 50e-6}, 1, OWNER)
+    seen = {}
+    for time in range(1, 181):
+        backend.advance(float(time))
+        image = backend.read()
+        seen[time] = (
+            choices[int(image["System.State"].value)],
+            image["System.Flow"].value,
+            image["Gradient.PercentB"].value,
+        )
+    assert [seen[time][0] for time in (20, 50, 80, 110, 140, 170)] == [
+        *("Running", "Held", "Running", "Paused", "Running", "Ended")
+    ]
+    assert seen[50][1] == pytest.approx(10 * ML_MIN, rel=0.05)
+    assert seen[35][2] == seen[80][2] > seen[20][2]  # the gradient stands where hold found it
+    assert seen[115][1] == seen[170][1] == 0.0
+    with pytest.raises(InstructionRefused, match="ended at the equipment"):
+        backend.write({"System.Flow.SP": 5 * ML_MIN})
+    backend.call("ClearAlarm", {}, 2, OWNER)
+    backend.advance(190.0)
+    backend.write({"System.Flow.SP": 5 * ML_MIN})
+    backend.advance(200.0)
+    assert backend.read()["System.Flow"].value > 0.0
+
+
+def test_buttons_take_no_tag() -> None:
+    with pytest.raises(InputError, match="hold takes no tag"):
+        parse_fault("hold:UV1.Signal@3 s", table())

@@ -120,12 +120,20 @@ def skid(
     speed: Annotated[str, typer.Option(help="real, a factor, or lockstep.")] = "real",
     seed: Annotated[int, typer.Option(min=0, help="Of truth and noise.")] = 1,
     fault: Annotated[list[str] | None, typer.Option(help="KIND[:TAG][=VALUE]@START[+DURATION]")] = None,
+    profile: Annotated[
+        str, typer.Option(help="minifactory, or unicorn: in the manner of a vendor's server.")
+    ] = "minifactory",
+    user: Annotated[str, typer.Option(help="User who may log in; none: a trusted certificate.")] = "",
+    password_file: Annotated[Path | None, typer.Option(help="Its first line is the password.")] = None,
 ) -> None:
     """The virtual skid as a stand-alone OPC UA server, until Ctrl-C."""
     from minifactory.cli import running
 
     with told(False):
-        running.skid(case, name, port, speed, seed, tuple(fault or ()))
+        running.skid(
+            *(case, name, port, speed, seed, tuple(fault or ())),
+            *(profile, user, password_file),
+        )
 
 
 app.add_typer(orbit_app, name="orbit", rich_help_panel="Run")

@@ -179,10 +179,27 @@ def _mark(verdict: Verdict, judgement: Judgement) -> str:
     return "so far" if verdict.decision is Decision.INCOMPLETE else "met   "
 
 
-def skid(folder: Path, name: str, port: int, speed: str, seed: int, faults: tuple[str, ...]) -> None:
+def skid(
+    folder: Path,
+    name: str,
+    port: int,
+    speed: str,
+    seed: int,
+    faults: tuple[str, ...],
+    profile: str,
+    user: str,
+    password_file: Path | None,
+) -> None:
     """Serve a virtual skid until it is told to stop."""
+    from minifactory.cli.signing_in import password_of
+    from minifactory.opcua.server import password_digest
     from minifactory.skid import server
 
+    password = password_of(user, password_file)
+    users = {user: password_digest(password)} if user else {}
+    server.Options(
+        server.parse_speed(speed), folder, profile=profile, users=users
+    )  # refuses before it computes
     warm_up()
     case = open_case(folder)
     chosen = name or case.bound.skid
@@ -190,6 +207,6 @@ def skid(folder: Path, name: str, port: int, speed: str, seed: int, faults: tupl
     arguments += ["--seed", str(seed), "--pki", str(pki_folder(f"skid-{chosen}")), "--stay"]
     for fault in faults:
         arguments += ["--fault", fault]
-    code = server.main(arguments)
+    code = server.main([*arguments, "--profile", profile], users)
     if code:
         raise Exit(code)

@@ -1,9 +1,10 @@
 """The address space of a skid: folders by component, tags as data items, instructions as methods.
 
-A tag's dotted name is its browse path below ``Objects/<skid>``: ``PumpA.Flow`` is the variable ``Flow`` in
-the folder ``PumpA``, and ``System.Flow.SP`` the variable ``SP`` below the variable ``Flow``. Numbers are
-analogue items with range and engineering unit, positions and states are discrete items with their names
-(OPC 10000-8). Clients find everything by namespace URI and browse names; node ids are nobody's business.
+Where everything is says the layout. On our own servers a tag's dotted name is its browse path below
+``Objects/<skid>``: ``PumpA.Flow`` is the variable ``Flow`` in the folder ``PumpA``, and ``System.Flow.SP``
+the variable ``SP`` below the variable ``Flow``. Numbers are analogue items with range and engineering unit,
+positions and states are discrete items with their names (OPC 10000-8). Clients find everything by namespace
+URI and browse names; node ids are nobody's business.
 """
 
 from __future__ import annotations
@@ -17,12 +18,9 @@ from minifactory.opcua.publication import Publication
 from minifactory.opcua.wire import Form, eu_information, eu_range
 from minifactory.signals.tags import Instruction, Tag, TagTable
 
-NAMESPACE = "urn:minifactory:skid"
-INSTRUCTION_FOLDER = "Instruction"
 SIMULATION_FOLDER = "Simulation"
-REFUSAL = "Refusal"
 ADVANCE, ORDER = "AdvanceTo", "Order"
-NUMBER, OWNER, ACCEPTED, REASON = "Number", "Owner", "Accepted", "Reason"
+ACCEPTED, REASON = "Accepted", "Reason"
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -47,7 +45,12 @@ class SkidAddressSpace:
         self.place: dict[ua.NodeId, int] = {}
         self.refusal: ua.NodeId = ua.NodeId()
 
-    async def build(self, instruct: Callable[[Instruction], Method], advance: Method | None) -> None:
+    async def build(
+        self,
+        instruct: Callable[[Instruction], Method],
+        advance: Method | None,
+        operate: Callable[[str], Method],
+    ) -> None:
         """Make all nodes.
 
         Parameters
@@ -56,17 +59,21 @@ class SkidAddressSpace:
             Gives the coroutine function that carries out an instruction.
         advance : callable, optional
             The coroutine function behind ``Simulation.AdvanceTo``; None outside lock-step.
+        operate : callable
+            Gives the coroutine function that does what a person does at the equipment itself.
         """
-        table = self._publication.source.table
-        self._index = await self._server.register_namespace(NAMESPACE)
+        table, layout = self._publication.source.table, self._publication.layout
+        self._index = await self._server.register_namespace(layout.namespace)
         self._folders[()] = await self._object((table.skid,), ua.NodeId(ua.ObjectIds.ObjectsFolder))
-        # Shorter names first, so that a set-point finds the variable that it belongs to.
-        for tag in sorted(self._publication.tags, key=lambda tag: tag.name.count(".")):
+        # Shorter paths first, so that a set-point finds the variable that it belongs to.
+        for tag in sorted(self._publication.tags, key=lambda tag: len(layout.tags[tag.name].path)):
             await self._tag(tag)
         for instruction in table.instructions.values():
             await self._instruction(instruction, instruct(instruction))
+        for action, path in layout.console.items():
+            await self._method(path, operate(action), [], [], f"As a person does at the equipment: {action}")
         self.refusal = await self._variable(
-            (INSTRUCTION_FOLDER, REFUSAL),
+            layout.refusal,
             ua.Variant("", ua.VariantType.String),
             ua.ObjectIds.BaseDataVariableType,
             "Why the last set-point or instruction was refused",
@@ -92,9 +99,10 @@ class SkidAddressSpace:
     async def _tag(self, tag: Tag) -> None:
         publication = self._publication
         place = publication.position[tag.name]
-        kind = publication.forms[place]
-        span = eu_range(tag)
-        if kind is Form.DOUBLE:
+        item = publication.items[place]
+        kind = item.form
+        span = eu_range(tag, item.unit) if kind.analogue else None
+        if kind.analogue:
             type_id = ua.ObjectIds.AnalogItemType if span else ua.ObjectIds.BaseAnalogType
         elif kind is Form.BOOLEAN:
             type_id = ua.ObjectIds.TwoStateDiscreteType
@@ -104,7 +112,7 @@ class SkidAddressSpace:
         empty = value is None or value.VariantType is ua.VariantType.Null
         first = ua.Variant(0.0, ua.VariantType.Double) if empty else value
         nodeid = await self._variable(
-            tuple(tag.name.split(".")), first, type_id, tag.description, DATA_TYPES[kind], tag.writable
+            item.path, first, type_id, tag.description, DATA_TYPES[kind], tag.writable
         )
         self.place[nodeid] = place
         self._server.iserver.set_attribute_value_callback(
@@ -112,28 +120,27 @@ class SkidAddressSpace:
         )
         if span:
             await self._property(nodeid, "EURange", _structure(span), ua.ObjectIds.Range)
-        if kind is Form.DOUBLE:
-            unit = _structure(eu_information(tag.unit))
+        if kind.analogue:
+            unit = _structure(eu_information(item.unit))
             await self._property(nodeid, "EngineeringUnits", unit, ua.ObjectIds.EUInformation)
         elif kind is Form.BOOLEAN:
-            for name, choice in zip(("FalseState", "TrueState"), tag.choices, strict=True):
+            for name, choice in zip(("FalseState", "TrueState"), item.names, strict=True):
                 await self._property(nodeid, name, _text(choice), ua.ObjectIds.LocalizedText)
         else:
-            names = [ua.LocalizedText(choice) for choice in tag.choices]
+            names = [ua.LocalizedText(choice) for choice in item.names]
             variant = ua.Variant(names, ua.VariantType.LocalizedText)
             await self._property(nodeid, "EnumStrings", variant, ua.ObjectIds.LocalizedText)
 
     async def _instruction(self, instruction: Instruction, method: Method) -> None:
-        inputs = [_argument(item.name, ua.ObjectIds.Double, item.unit) for item in instruction.arguments]
-        inputs.append(_argument(NUMBER, ua.ObjectIds.UInt32, "grows with every instruction of a run"))
-        inputs.append(_argument(OWNER, ua.ObjectIds.String, "who asks"))
+        call = self._publication.layout.instructions[instruction.name]
+        inputs = [_argument(name, ua.ObjectIds.Double, unit) for name, unit in call.arguments]
+        inputs.append(_argument(call.number, ua.ObjectIds.UInt32, "grows with every instruction of a run"))
+        inputs.append(_argument(call.owner, ua.ObjectIds.String, "who asks"))
         outputs = [
             _argument(ACCEPTED, ua.ObjectIds.Boolean, "whether the instruction was accepted"),
             _argument(REASON, ua.ObjectIds.String, "why not"),
         ]
-        await self._method(
-            (INSTRUCTION_FOLDER, instruction.name), method, inputs, outputs, instruction.description
-        )
+        await self._method(call.path, method, inputs, outputs, instruction.description)
 
     async def _simulation(self, table: TagTable, advance: Method) -> None:
         names = ua.Variant([tag.name for tag in table.readable], ua.VariantType.String)
@@ -253,11 +260,8 @@ class SkidAddressSpace:
         return result.AddedNodeId
 
 
-DATA_TYPES: Mapping[Form, int] = {
-    Form.BOOLEAN: ua.ObjectIds.Boolean,
-    Form.UINT32: ua.ObjectIds.UInt32,
-    Form.DOUBLE: ua.ObjectIds.Double,
-}
+DATA_TYPES: Mapping[Form, int] = {item: item.value for item in Form}
+"""Node ids of the built-in types: their own numbers (OPC 10000-6 section 5.1.2)."""
 
 
 def _variable_attributes(

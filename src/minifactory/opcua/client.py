@@ -11,19 +11,14 @@ from collections.abc import Mapping, Sequence
 from asyncua import ua
 
 from minifactory.errors import EquipmentError, Finding, did_you_mean
-from minifactory.opcua.address_space import (
-    ADVANCE,
-    INSTRUCTION_FOLDER,
-    ORDER,
-    REFUSAL,
-    SIMULATION_FOLDER,
-)
+from minifactory.opcua.address_space import ADVANCE, ORDER, SIMULATION_FOLDER
 from minifactory.opcua.browse_path import path_of
 from minifactory.opcua.browsing import NameBrowser, content, read_attributes
 from minifactory.opcua.coding import Coding
 from minifactory.opcua.commands import GONE, Commands
 from minifactory.opcua.engineering_units import texts_of
 from minifactory.opcua.image_request import ImageRequest, Item
+from minifactory.opcua.layout import INSTRUCTION_FOLDER, REFUSAL
 from minifactory.opcua.resolving import refuse_misfits, resolve
 from minifactory.opcua.session import Session, Target, open_session
 from minifactory.opcua.tag_map import TagMap

@@ -165,6 +165,22 @@ def _place(tag: Tag, option: FoundVariable | FoundMethod) -> Place:
     return Place(option.path, tag.unit if told is None else told)
 
 
+_NO, _YES = (
+    frozenset({"no", "off", "false", "inactive", "0"}),
+    frozenset({"yes", "on", "true", "active", "1"}),
+)
+"""What servers call the two states of a flag."""
+
+
+def _flag(tag: Tag, by_name: dict[str, str]) -> dict[str, tuple[float | str, ...]]:
+    """Which of two names means No and which Yes; empty when they say neither, or `tag` is no flag."""
+    if tuple(plain(choice) for choice in tag.choices) != ("no", "yes"):
+        return {}
+    no = [name for short, name in by_name.items() if short in _NO]
+    yes = [name for short, name in by_name.items() if short in _YES]
+    return {tag.choices[0]: tuple(no), tag.choices[1]: tuple(yes)} if no and yes else {}
+
+
 def _named_choices(tag: Tag, seen: Seen) -> dict[str, tuple[float | str, ...]]:
     """Which of the server's values means which choice, as far as their names tell; empty when all match."""
     if seen.choices is None:
@@ -172,6 +188,8 @@ def _named_choices(tag: Tag, seen: Seen) -> dict[str, tuple[float | str, ...]]:
     by_name = {plain(name): name for name in seen.choices.values()}
     if {plain(choice) for choice in tag.choices} == set(by_name):
         return {}
+    if flag := _flag(tag, by_name):
+        return flag
     chosen: dict[str, tuple[float | str, ...]] = {}
     for choice in tag.choices:
         best = max(by_name, key=lambda name: alike(choice, (by_name[name],)), default=None)

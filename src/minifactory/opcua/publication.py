@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 
 from asyncua import ua
 
+from minifactory.opcua.layout import Item, Layout, own_layout
 from minifactory.opcua.source import Image, TagSource
-from minifactory.opcua.wire import STATUS, Form, Scale, form, scale, variant
+from minifactory.opcua.wire import STATUS, Form, Scale, scale, variant
 from minifactory.signals.reading import Quality
-from minifactory.signals.tags import Argument, Tag
+from minifactory.signals.tags import Instruction, Tag
 
 _STATUS_CODES = {status: ua.StatusCode(ua.UInt32(status)) for status in STATUS.values()}
 
@@ -27,23 +28,29 @@ class Publication:
     ----------
     source : TagSource
         The skid. Its tags keep their order: readable ones first, then set-points.
+    layout : Layout, optional
+        How they look on the server; None: as on our own.
     """
 
-    def __init__(self, source: TagSource) -> None:
+    def __init__(self, source: TagSource, layout: Layout | None = None) -> None:
         self.source = source
         table = source.table
+        self.layout = layout = layout or own_layout(table)
         self.tags: tuple[Tag, ...] = (*table.readable, *table.writable)
         self.readable = len(table.readable)
         self.position: Mapping[str, int] = {tag.name: place for place, tag in enumerate(self.tags)}
-        self.forms: tuple[Form, ...] = tuple(form(tag) for tag in self.tags)
-        self.scales = tuple(scale(tag.unit, tag.kind) for tag in self.tags)
+        self.items: tuple[Item, ...] = tuple(layout.tags[tag.name] for tag in self.tags)
+        self.forms: tuple[Form, ...] = tuple(item.form for item in self.items)
+        self.scales = tuple(
+            scale(item.unit, tag.kind) for item, tag in zip(self.items, self.tags, strict=True)
+        )
         self.image: Image = source.image()
         self.sampled = datetime.now(UTC)
 
-    @staticmethod
-    def argument_scale(argument: Argument) -> Scale:
-        """The conversion of an instruction's argument."""
-        return scale(argument.unit, argument.kind)
+    def argument_scales(self, instruction: Instruction) -> list[Scale]:
+        """The conversions of an instruction's arguments."""
+        units = [unit for _, unit in self.layout.instructions[instruction.name].arguments]
+        return [scale(unit, item.kind) for unit, item in zip(units, instruction.arguments, strict=True)]
 
     def advance(self, process_time: float) -> None:
         """Let the source run to `process_time` (s) and take its image."""

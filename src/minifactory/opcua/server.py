@@ -30,8 +30,9 @@ from minifactory.errors import EquipmentError, Finding, InputError, MiniFactoryE
 from minifactory.opcua.address_space import SkidAddressSpace
 from minifactory.opcua.admission import Admission, GuardedServer
 from minifactory.opcua.certificates import Identity
+from minifactory.opcua.layout import LayoutOf, own_layout
 from minifactory.opcua.publication import Publication
-from minifactory.opcua.source import TagSource
+from minifactory.opcua.source import Console, TagSource
 from minifactory.opcua.wire import DATA_VARIANTS
 from minifactory.signals.backend import InstructionRefused
 from minifactory.signals.tags import Instruction
@@ -68,6 +69,8 @@ class ServerSettings:
         certificate is enough.
     unsecured : bool
         True offers an endpoint without security and user as well; refused unless `host` is loopback.
+    layout : callable
+        Gives the layout of the address space for a tag table.
     """
 
     identity: Identity
@@ -78,6 +81,7 @@ class ServerSettings:
     period: float = 0.02
     users: Mapping[str, str] = field(default_factory=dict)
     unsecured: bool = False
+    layout: LayoutOf = own_layout
 
     def __post_init__(self) -> None:
         if self.unsecured and not _is_loopback(self.host):
@@ -115,7 +119,7 @@ class SkidServer:
 
     def __init__(self, source: TagSource, settings: ServerSettings) -> None:
         self.settings = settings
-        self._publication = Publication(source)
+        self._publication = Publication(source, settings.layout(source.table))
         admission = Admission(settings.identity, settings.unsecured)
         self._server = GuardedServer(admission, _Users(settings.users))
         self._space = SkidAddressSpace(self._server, self._publication)
@@ -129,7 +133,11 @@ class SkidServer:
         if binary is None:
             raise EquipmentError(Finding("server", "it does not listen yet", remedy="Enter it first."))
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"opc.tcp://{host}:{binary.port}/minifactory/{self._publication.source.table.skid}"
+        return f"opc.tcp://{host}:{binary.port}{self._path}"
+
+    @property
+    def _path(self) -> str:
+        return f"/{self._publication.layout.endpoint}/{self._publication.source.table.skid}"
 
     async def __aenter__(self) -> SkidServer:
         settings, server = self.settings, self._server
@@ -143,7 +151,7 @@ class SkidServer:
         server.iserver.max_connections = MOST_CONNECTIONS
         await server.init()
         await server.set_application_uri(settings.identity.application_uri)
-        server.set_endpoint(f"opc.tcp://{settings.host}:{settings.port}/minifactory/{skid}")
+        server.set_endpoint(f"opc.tcp://{settings.host}:{settings.port}{self._path}")
         policies = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
         if settings.unsecured:
             policies.append(ua.SecurityPolicyType.NoSecurity)
@@ -153,7 +161,9 @@ class SkidServer:
         )
         server.iserver.certificate = x509.load_der_x509_certificate(settings.identity.certificate)
         server.iserver.private_key = load_pem_private_key(settings.identity.key, password=None)
-        await self._space.build(self._method, self._advance_to if settings.lock_step else None)
+        await self._space.build(
+            self._method, self._advance_to if settings.lock_step else None, self._operation
+        )
         server.iserver.attribute_service = _TagAttributes(
             server.iserver.aspace, self._space, self._publication
         )
@@ -259,7 +269,7 @@ class SkidServer:
             ua.VariantType.UInt32,
             ua.VariantType.String,
         )
-        scales = [publication.argument_scale(item) for item in instruction.arguments]
+        scales = publication.argument_scales(instruction)
 
         async def call(_parent: ua.NodeId, *arguments: ua.Variant) -> Any:
             if fault := _argument_fault(arguments, types):
@@ -281,6 +291,19 @@ class SkidServer:
             ]
 
         return call
+
+    def _operation(self, action: str) -> Any:
+        source = self._publication.source
+
+        async def operate(_parent: ua.NodeId, *arguments: ua.Variant) -> Any:
+            if fault := _argument_fault(arguments, ()):
+                return fault
+            if not isinstance(source, Console):
+                return ua.StatusCode(ua.UInt32(ua.StatusCodes.BadNotSupported))
+            source.console(action)
+            return []
+
+        return operate
 
 
 class _TagAttributes(AttributeService):

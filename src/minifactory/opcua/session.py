@@ -27,6 +27,8 @@ from minifactory.opcua.certificates import Identity
 from minifactory.opcua.image_request import ImageRequest, Item
 
 _log = logging.getLogger(__name__)
+# What the stack has to say beside its exceptions is for whoever asks for its log, not for the terminal.
+logging.getLogger("asyncua").addHandler(logging.NullHandler())
 
 CHANNEL_LIFETIME = 3600.0  # s
 SESSION_LIFETIME = 3600.0  # s without any request; a client that dies closes its connection at once

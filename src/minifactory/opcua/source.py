@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from minifactory.signals.reading import Quality
 from minifactory.signals.tags import TagTable
@@ -68,3 +68,11 @@ class TagSource(Protocol):
 
     def advance(self, process_time: float) -> None:
         """Let process time run to `process_time` (s); never backwards, earlier times change nothing."""
+
+
+@runtime_checkable
+class Console(Protocol):
+    """Equipment at which a person may act on the spot."""
+
+    def console(self, action: str) -> None:
+        """Do what a person does at the equipment: ``hold``, ``pause``, ``continue`` or ``end``."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from minifactory.opcua.address_space import INSTRUCTION_FOLDER, NAMESPACE
 from minifactory.opcua.browse_path import Path, path_of
+from minifactory.opcua.layout import INSTRUCTION_FOLDER, NAMESPACE
 from minifactory.signals.tags import Instruction, Tag, TagTable
 
 WireValue = float | str

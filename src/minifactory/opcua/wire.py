@@ -42,15 +42,18 @@ class Form(IntEnum):
     """The built-in OPC UA type in which a tag travels; the number is the type's own."""
 
     BOOLEAN = 1
+    INT32 = 6
     UINT32 = 7
+    FLOAT = 10
     DOUBLE = 11
 
+    @property
+    def analogue(self) -> bool:
+        """Whether it carries a number and not a choice."""
+        return self in (Form.FLOAT, Form.DOUBLE)
 
-DATA_VARIANTS = {
-    Form.BOOLEAN: ua.VariantType.Boolean,
-    Form.UINT32: ua.VariantType.UInt32,
-    Form.DOUBLE: ua.VariantType.Double,
-}
+
+DATA_VARIANTS = {item: ua.VariantType(item.value) for item in Form}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,11 @@ def form(tag: Tag) -> Form:
 
 def variant(tag_form: Form, value: float) -> ua.Variant:
     """`value` (wire) as an OPC UA variant of its form."""
-    if tag_form is Form.DOUBLE:
-        return ua.Variant(value, ua.VariantType.Double)
+    if tag_form.analogue:
+        return ua.Variant(value, DATA_VARIANTS[tag_form])
     if not math.isfinite(value):
         return ua.Variant(None, ua.VariantType.Null)
-    if tag_form is Form.BOOLEAN:
-        return ua.Variant(bool(value), ua.VariantType.Boolean)
-    return ua.Variant(int(value), ua.VariantType.UInt32)
+    return ua.Variant(bool(value) if tag_form is Form.BOOLEAN else int(value), DATA_VARIANTS[tag_form])
 
 
 def eu_information(unit: str) -> ua.EUInformation:
@@ -105,11 +106,11 @@ def eu_information(unit: str) -> ua.EUInformation:
     return described
 
 
-def eu_range(tag: Tag) -> ua.Range | None:
-    """The tag's range in its unit; None when it is not bounded on both sides."""
+def eu_range(tag: Tag, unit: str) -> ua.Range | None:
+    """The tag's range in `unit`; None when it is not bounded on both sides."""
     if not (math.isfinite(tag.lower) and math.isfinite(tag.upper)):
         return None
-    scaled = scale(tag.unit, tag.kind)
+    scaled = scale(unit, tag.kind)
     return ua.Range(Low=scaled.wire(tag.lower), High=scaled.wire(tag.upper))
 
 

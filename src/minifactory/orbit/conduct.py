@@ -26,8 +26,8 @@ PAUSE, INTERLOCK_PAUSE, INTERLOCK = "pause", "interlock pause", "interlock"
 """Who may reduce the flow."""
 
 
-_STANDING = {"Alarm": "ClearAlarm", "Paused": "Continue", "Safe": "ClearAlarm"}
-"""States in which the equipment itself keeps its pumps still, and the instruction that ends each."""
+_STANDING = {"Alarm": "ClearAlarm", "Paused": "Continue", "Held": "Continue", "Safe": "ClearAlarm"}
+"""States in which the equipment stands for a reason of its own, and the instruction that ends each."""
 
 
 class Conduct:

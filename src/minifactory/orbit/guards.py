@@ -126,7 +126,7 @@ class AgeGuard:
 
 
 class EquipmentGuard:
-    """Follows the equipment's own state: it is not fought when it pauses, alarms or goes safe by itself."""
+    """Follows the equipment's own state: it is not fought when it holds, pauses, ends or alarms by itself."""
 
     def __init__(self, table: TagTable, words: Words, image: Image) -> None:
         self._image, self._name = image, words.state
@@ -167,6 +167,18 @@ FOLLOWED: dict[str, tuple[Reaction, str, Priority, str]] = {
         "Equipment paused",
         Priority.MEDIUM,
         "the equipment was paused on its own side",
+    ),
+    "Held": (
+        Reaction.HOLD,
+        "Equipment held",
+        Priority.MEDIUM,
+        "the equipment was held on its own side",
+    ),
+    "Ended": (
+        Reaction.STOP,
+        "Equipment ended",
+        Priority.HIGH,
+        "the run was ended on the equipment's own side",
     ),
     "Alarm": (
         Reaction.PAUSE,

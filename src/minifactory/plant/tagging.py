@@ -27,7 +27,7 @@ from minifactory.units import (
 )
 
 NO_YES = ("No", "Yes")
-STATES = ("Ready", "Running", "Paused", "Alarm", "Safe")
+STATES = ("Ready", "Running", "Paused", "Alarm", "Safe", "Held", "Ended")
 AVERAGING_TIMES = (0.01, 10.24)
 """Shortest and longest averaging time of a UV signal in s."""
 

@@ -32,6 +32,12 @@ class FaultKind(Enum):
     """The sensor is broken: not-a-number with quality Bad."""
     PRESSURE = "pressure"
     """The true pressure is higher by a value, which may trip the hardware limit."""
+    HOLD = "hold"
+    """Somebody presses hold at the equipment, and continue at the end."""
+    PAUSE = "pause"
+    """Somebody presses pause at the equipment, and continue at the end."""
+    END = "end"
+    """Somebody ends the run at the equipment."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Fault:
 _FAULT = re.compile(
     r"(?P<kind>[a-z]+)(:(?P<tag>[^=@]+))?(=(?P<value>[^@]+))?@(?P<start>[^+]+)(\+(?P<duration>.+))?"
 )
+_BUTTONS = frozenset({FaultKind.HOLD, FaultKind.PAUSE, FaultKind.END})
+_WITHOUT_TAG = _BUTTONS | {FaultKind.PRESSURE}
 _NEEDS_VALUE = frozenset({FaultKind.CONSTANT, FaultKind.PRESSURE})
 
 
@@ -94,15 +102,38 @@ def parse_fault(text: str, table: TagTable) -> Fault:
 
 def _tag(name: str | None, kind: FaultKind, table: TagTable, where: str) -> Tag | None:
     if name is None:
-        if kind in (FaultKind.FREEZE, FaultKind.PRESSURE):
+        if kind is FaultKind.FREEZE or kind in _WITHOUT_TAG:
             return None
         raise InputError(Finding(where, "names no tag", f"{kind.value}:TAG@..."))
-    if kind is FaultKind.PRESSURE:
-        raise InputError(Finding(where, f'pressure takes no tag, found "{name}"', "pressure=3 MPa@100 s"))
+    if kind in _WITHOUT_TAG:
+        example = "pressure=3 MPa@100 s" if kind is FaultKind.PRESSURE else f"{kind.value}@100 s"
+        raise InputError(Finding(where, f'{kind.value} takes no tag, found "{name}"', example))
     tag = table.tag(name)
     if tag.writable:
         raise InputError(Finding(where, f'"{name}" is a set-point', "a tag that is read"))
     return tag
+
+
+class Buttons:
+    """The buttons of the equipment itself, pressed and let go by faults."""
+
+    def __init__(self) -> None:
+        self._down: set[Fault] = set()
+
+    def pressed(self, faults: Iterable[Fault], time: float) -> list[str]:
+        """What is done at the equipment at process time `time` (s), each action once."""
+        done = []
+        for fault in faults:
+            if fault.kind not in _BUTTONS:
+                continue
+            if fault.acts(time) and fault not in self._down:
+                self._down.add(fault)
+                done.append(fault.kind.value)
+            elif time >= fault.end and fault in self._down:
+                self._down.remove(fault)
+                if fault.kind is not FaultKind.END:
+                    done.append("continue")
+        return done
 
 
 def extra_pressure(faults: Iterable[Fault], time: float) -> float:

@@ -17,18 +17,22 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from minifactory.errors import Finding, InputError, MiniFactoryError, did_you_mean
 from minifactory.opcua.certificates import own_identity, thumbprint
+from minifactory.opcua.layout import LayoutOf, own_layout
 from minifactory.opcua.server import ServerSettings, SkidServer
 from minifactory.opcua.source import TagSource
+from minifactory.opcua.unicorn_like import unicorn_like
 from minifactory.skid.contents import contents
 from minifactory.skid.faults import parse_fault
 from minifactory.skid.virtual import VirtualSkid
 
+PROFILES: Mapping[str, LayoutOf] = {"minifactory": own_layout, "unicorn": unicorn_like}
+"""How a skid may present itself: as our own servers do, or in the manner of a vendor's control software."""
 PERIOD = 0.1
 """s between two advances of a free-running skid."""
 LONGEST_PERIOD = 1.0
@@ -51,6 +55,10 @@ class Options:
         Where to listen; port 0 takes a free one.
     parent : int or None
         Process with which this one ends; None: it stays.
+    profile : str
+        One of :data:`PROFILES`.
+    users : Mapping of str to str
+        User name -> digest of the password; empty: a trusted certificate is enough.
     """
 
     speed: float | None
@@ -58,6 +66,30 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 0
     parent: int | None = None
+    profile: str = "minifactory"
+    users: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            found = f'no profile "{self.profile}"'
+            raise InputError(Finding("--profile", found, remedy=did_you_mean(self.profile, PROFILES)))
+        if self.profile != "minifactory" and self.speed is None:
+            raise InputError(
+                Finding(
+                    f"--profile {self.profile}",
+                    "in lock-step, which a vendor's equipment does not know",
+                    "--speed real or a factor",
+                )
+            )
+        if self.profile != "minifactory" and not self.users:
+            raise InputError(
+                Finding(
+                    f"--profile {self.profile}",
+                    "no user is named",
+                    "a user and password as a vendor's server asks for them",
+                    "Add --user NAME --password-file FILE.",
+                )
+            )
 
 
 def parse_speed(text: str) -> float | None:
@@ -144,6 +176,8 @@ async def serve(source: TagSource, options: Options) -> None:
         lock_step=options.speed is None,
         speed=options.speed or 1.0,
         period=PERIOD if options.speed is None else min(PERIOD, LONGEST_PERIOD / options.speed),
+        users=options.users,
+        layout=PROFILES[options.profile],
     )
     server = SkidServer(source, settings)
     try:
@@ -169,8 +203,11 @@ async def _watch_parent(parent: int, stop: asyncio.Event) -> None:
     stop.set()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the process: 0 ended as asked, 2 bad input, 3 equipment or environment."""
+def main(arguments: Sequence[str] | None = None, users: Mapping[str, str] | None = None) -> int:
+    """The exit code of the process: 0 ended as asked, 2 bad input, 3 equipment or environment.
+
+    `users` are those who may log in, with the digests of their passwords (never on the command line).
+    """
     parser = argparse.ArgumentParser(
         prog="minifactory.skid.server", description="A virtual skid over OPC UA."
     )
@@ -184,14 +221,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fault", action="append", default=[], help="KIND[:TAG][=VALUE]@START[+DURATION]")
     parser.add_argument("--contents", type=Path, help="file for what the vessels hold at the end")
     parser.add_argument("--identical-truth", action="store_true", help="only for tests of agreement")
+    parser.add_argument("--profile", default="minifactory", help=", ".join(PROFILES))
     parser.add_argument("--stay", action="store_true", help="go on when the parent process ends")
     given = parser.parse_args(arguments)
     parent = None if given.stay else os.getppid()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     try:
         speed = parse_speed(given.speed)
+        options = Options(speed, given.pki, given.host, given.port, parent, given.profile, dict(users or {}))
         skid = open_skid(given.case, given.skid, given.seed, speed, given.fault, given.identical_truth)
-        asyncio.run(serve(skid, Options(speed, given.pki, given.host, given.port, parent)))
+        asyncio.run(serve(skid, options))
         if given.contents is not None:
             given.contents.write_text(json.dumps(contents(skid).to_json()), encoding="utf-8")
     except MiniFactoryError as fault:

@@ -20,7 +20,7 @@ from minifactory.opcua.source import Image
 from minifactory.plant.model import Skid
 from minifactory.plant.parameters import ParameterSet
 from minifactory.signals import Quality, TagTable
-from minifactory.skid.faults import Fault, FaultKind, extra_pressure, falsify
+from minifactory.skid.faults import Buttons, Fault, FaultKind, extra_pressure, falsify
 from minifactory.twin.actuators import Actuators
 from minifactory.twin.latency import DrawnLatency
 from minifactory.twin.process import ProcessModel, ProcessValues
@@ -85,6 +85,7 @@ class VirtualSkid:
         self.process = process
         self.period = period
         self.faults = tuple(faults)
+        self._buttons = Buttons()
         self.calls: deque[Call] = deque(maxlen=REMEMBERED)
         self.actuators = Actuators(table, skid, parameters, DrawnLatency(latency_seed), link_speed)
         self._sensors = Sensors(table, skid, process, parameters, noise_seed)
@@ -127,6 +128,10 @@ class VirtualSkid:
             samples = math.floor(self.time / self.period + 1e-9) + 1
             self._step(min(samples * self.period, process_time))
 
+    def console(self, action: str) -> None:
+        """Do what a person does at the equipment itself: ``hold``, ``pause``, ``continue`` or ``end``."""
+        self.actuators.console(action)
+
     def inject(self, fault: Fault) -> None:
         """Add a fault; for tests, not for controllers."""
         self.faults = (*self.faults, fault)
@@ -136,6 +141,9 @@ class VirtualSkid:
         self.faults = ()
 
     def _step(self, until: float) -> None:
+        if self.faults:
+            for action in self._buttons.pressed(self.faults, self.time):
+                self.console(action)
         segments = self.actuators.advance(until)
         truth = self.process.advance(segments)
         if self.faults:

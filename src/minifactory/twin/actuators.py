@@ -117,6 +117,8 @@ class Actuators:
         """The alarm that stands, in words; empty when there is none."""
         if self.state.safe:
             return "in the safe state"
+        if self.state.ended:
+            return "the run was ended at the equipment"
         return "the pressure alarm stands" if self.state.pressure_alarm else ""
 
     def named_positions(self, positions: tuple[int, ...]) -> dict[str, str]:
@@ -193,6 +195,31 @@ class Actuators:
             state.registers = {**state.registers, PERCENT_B: ordered[0]}
         self._post(channel, instruction, ordered, number, self.machine.latency, channel == "wash")
 
+    def console(self, action: str) -> None:
+        """Do what a person does at the equipment itself: ``hold``, ``pause``, ``continue`` or ``end``.
+
+        Hold keeps the flow and stops a gradient at its present composition; end stops the pumps, until
+        ``ClearAlarm`` says that somebody begins anew.
+        """
+        state = self.state
+        if action == "hold":
+            state.held = True
+            if state.gradient is not None:
+                state.composition, state.gradient = state.leg.composition(state.time), None
+                state.registers = {**state.registers, PERCENT_B: 100.0 * state.composition}
+                self._relaunch()
+        elif action == "pause":
+            state.paused, state.wash = True, None
+            self._relaunch()
+        elif action == "continue":
+            state.held = state.paused = False
+            self._relaunch()
+        elif action == "end":
+            state.ended, state.held, state.paused = True, False, False
+            self._stop()
+        else:
+            raise ValueError(action)
+
     def advance(self, until: float) -> list[Segment]:
         """The segments from now to process time `until` (s), with a breakpoint wherever anything changes."""
         segments: list[Segment] = []
@@ -244,8 +271,12 @@ class Actuators:
             return "Safe"
         if state.pressure_alarm:
             return "Alarm"
+        if state.ended:
+            return "Ended"
         if state.paused:
             return "Paused"
+        if state.held:
+            return "Held"
         moving = state.flow > 0.0 or state.leg.total > 0.0 or state.leg.slope != 0.0 or state.wash is not None
         return "Running" if moving else "Ready"
 
@@ -339,6 +370,7 @@ class Actuators:
             self._begin_wash(int(item.arguments[0]))
         elif item.name in ("Pause", "Continue"):
             state.paused = item.name == "Pause"
+            state.held = state.held and state.paused
             state.wash = None if state.paused else state.wash
             self._relaunch()
         elif item.name == "AutoZero":
@@ -346,7 +378,7 @@ class Actuators:
         elif item.name == "FractionNext":
             state.fraction += 1
         elif item.name == "ClearAlarm":
-            state.pressure_alarm = state.safe = False
+            state.pressure_alarm = state.safe = state.ended = False
             state.last_beat = state.time
         else:
             state.settings = {**state.settings, item.name: item.arguments[0]}

@@ -70,6 +70,8 @@ class ActuatorState:
     paused: bool = False
     pressure_alarm: bool = False
     safe: bool = False
+    held: bool = False
+    ended: bool = False
     autozeros: int = 0
     fraction: int = 0
     actions: int = 0
