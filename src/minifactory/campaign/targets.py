@@ -10,6 +10,7 @@ targets:
   pool_volume: [">= 60 mL", "<= 150 mL"]
   buffer.A: "<= 2 L"              # drawn from vessel A; plain "buffer" is all but the feed
   share.aggregate: "<= 2 %"       # a quality attribute: mass of a species in the pool per mass of product
+  log_reduction.virus: ">= 4"     # decades between the virus loaded and that in the pool
 adjust:                           # what the gate may propose to change, and how far
   main.elution.load.volume: {from: 2 CV, to: 5 CV}
 """
@@ -28,10 +29,11 @@ from minifactory.plant.document import Reader, Report, open_document
 from minifactory.records.limits import parse_limit
 from minifactory.records.performance import FIGURES, Performance
 from minifactory.records.prediction import Prediction
-from minifactory.units import FRACTION, KINDS, VOLUME, Kind, show
+from minifactory.units import FRACTION, KINDS, POSITIVE, VOLUME, Kind, show
 
 _VESSEL = "buffer."
 _SHARE = "share."
+_REDUCTION = "log_reduction."
 DEFAULT_CONFIDENCE = 0.5
 
 
@@ -42,7 +44,8 @@ class Target:
     Parameters
     ----------
     figure : str
-        Name in :data:`minifactory.records.performance.FIGURES`, ``buffer.VESSEL`` or ``share.SPECIES``.
+        Name in :data:`minifactory.records.performance.FIGURES`, ``buffer.VESSEL``, ``share.SPECIES``
+        or ``log_reduction.SPECIES``.
     at_least : bool
         True for a lower limit.
     limit : float
@@ -70,6 +73,8 @@ class Target:
             return f"Used of {self.figure.removeprefix(_VESSEL)}"
         if self.figure.startswith(_SHARE):
             return f"{self.figure.removeprefix(_SHARE)} per product"
+        if self.figure.startswith(_REDUCTION):
+            return f"Log reduction of {self.figure.removeprefix(_REDUCTION)}"
         return FIGURES[self.figure].title
 
     @property
@@ -91,6 +96,8 @@ class Target:
             return performance.consumed.get(self.figure.removeprefix(_VESSEL), math.nan)
         if self.figure.startswith(_SHARE):
             return performance.shares.get(self.figure.removeprefix(_SHARE), math.nan)
+        if self.figure.startswith(_REDUCTION):
+            return performance.log_reductions.get(self.figure.removeprefix(_REDUCTION), math.nan)
         return performance[self.figure]
 
 
@@ -255,12 +262,14 @@ def _kind_of(
             inside.fail(f'"{vessel}" is not a known vessel', remedy=did_you_mean(vessel, vessels), key=figure)
             return None
         return VOLUME
-    if figure.startswith(_SHARE):
-        name = figure.removeprefix(_SHARE)
+    for prefix, kind in ((_SHARE, FRACTION), (_REDUCTION, POSITIVE)):
+        if not figure.startswith(prefix):
+            continue
+        name = figure.removeprefix(prefix)
         if species is not None and name not in species:
             inside.fail(f'"{name}" is not a known species', remedy=did_you_mean(name, species), key=figure)
             return None
-        return FRACTION
+        return kind
     if figure not in FIGURES:
         inside.fail(f'unknown target "{figure}"', remedy=did_you_mean(figure, FIGURES), key=figure)
         return None

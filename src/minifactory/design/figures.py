@@ -19,7 +19,7 @@ from minifactory.plant.model import Plant
 from minifactory.records.appraisal import appraise_in, feeds
 from minifactory.records.performance import FIGURES, Figure
 from minifactory.records.run import Run
-from minifactory.units import FRACTION, MASS_CONCENTRATION, TIME, VOLUME, Kind
+from minifactory.units import FRACTION, MASS_CONCENTRATION, POSITIVE, TIME, VOLUME, Kind
 
 COST = Kind("cost per product", "1/kg", "1/g", 0.0)
 
@@ -38,10 +38,11 @@ KNOWN: dict[str, Figure] = {**FIGURES, **OWN}
 
 
 def kind_of_figure(figure: str) -> Kind | None:
-    """The kind of a figure, also of ``buffer.VESSEL`` and ``share.SPECIES``; None when there is none."""
+    """The kind of a figure, also of ``buffer.``, ``share.`` and ``log_reduction.`` something; else None."""
     if figure in KNOWN:
         return KNOWN[figure].kind
-    return {"buffer": VOLUME, "share": FRACTION}.get(figure.partition(".")[0]) if "." in figure else None
+    kinds = {"buffer": VOLUME, "share": FRACTION, "log_reduction": POSITIVE}
+    return kinds.get(figure.partition(".")[0]) if "." in figure else None
 
 
 def title_of_figure(figure: str) -> str:
@@ -49,7 +50,8 @@ def title_of_figure(figure: str) -> str:
     if figure in KNOWN:
         return KNOWN[figure].title
     head, _, name = figure.partition(".")
-    return {"buffer": f"Used of {name}", "share": f"{name} per product"}.get(head, figure)
+    titles = {"buffer": f"Used of {name}", "share": f"{name} per product"}
+    return {**titles, "log_reduction": f"Log reduction of {name}"}.get(head, figure)
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def figures_of(
         found["cost_of_goods"] = whole / mass if mass > 0.0 else math.nan
     found |= {f"buffer.{name}": amount for name, amount in performance.consumed.items()}
     found |= {f"share.{name}": share for name, share in performance.shares.items()}
+    found |= {f"log_reduction.{name}": value for name, value in performance.log_reductions.items()}
     return found
 
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 from minifactory.errors import did_you_mean
 from minifactory.plant.document import Reader
 from minifactory.plant.model import Device, DeviceKind, Port
+from minifactory.plant.reactors import POROSITY, complete_reactor
 from minifactory.units import (
     ABSORBANCE,
     CONDUCTIVITY,
@@ -83,6 +84,14 @@ DEVICE_VALUES: Mapping[DeviceKind, Mapping[str, Kind]] = {
     },
     DeviceKind.AIR_SENSOR: {"response_time": TIME},
     DeviceKind.RESTRICTOR: {"restriction": PRESSURE},
+    DeviceKind.REACTOR: {
+        **_TUBE,
+        "particle_diameter": LENGTH,
+        "porosity": POROSITY,
+        "peclet": POSITIVE,
+    },
+    DeviceKind.TANK: {},
+    DeviceKind.SUPERLOOP: {},
 }
 """Numbers that a device of each kind may state, besides its ``volume``."""
 
@@ -220,6 +229,10 @@ def _read_device(
         volume = _complete_tubing(item, values, set(stated), volume, known)
     elif volume is None:
         volume = base.volume
+    if kind is DeviceKind.REACTOR:
+        volume = complete_reactor(item, values, volume if "volume" in item or known else None)
+    elif kind in (DeviceKind.TANK, DeviceKind.SUPERLOOP) and not volume > 0.0:
+        item.fail(f"a {kind.value} without volume", 'e.g. "volume: 50 mL"')
     return Device(name, kind, ports, volume, positions, values)
 
 

@@ -23,6 +23,7 @@ class Role(Enum):
     PRODUCT = "product"
     IMPURITY = "impurity"
     TRACER = "tracer"
+    VIRUS = "virus"
 
     @property
     def is_protein(self) -> bool:
@@ -110,6 +111,9 @@ class DeviceKind(Enum):
     PRESSURE_SENSOR = "pressure sensor"
     AIR_SENSOR = "air sensor"
     RESTRICTOR = "flow restrictor"
+    REACTOR = "reactor"
+    TANK = "tank"
+    SUPERLOOP = "superloop"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.bindings import find_binding
 from minifactory.plant.document import UNSTATED, Reader, bounds
-from minifactory.plant.model import Column, DeviceKind, Material, Skid, Species
+from minifactory.plant.model import Column, DeviceKind, Material, Role, Skid, Species
 from minifactory.plant.nodes import Mapping as Block
 from minifactory.plant.nodes import shorten
 from minifactory.plant.parameter_kinds import (
@@ -17,6 +17,7 @@ from minifactory.plant.parameter_kinds import (
     COLUMN_MODULATOR,
     COLUMN_SPECIES,
     DEVICE,
+    DEVICE_VIRUS,
     GROUPS,
     MATERIAL,
     MATERIAL_SPECIES,
@@ -67,6 +68,10 @@ def _known(
         for device in skid.devices.values():
             kinds = DEVICE.get(device.kind, {})
             yield from ((f"{skid.name}.{device.name}.{name}", kind) for name, kind in kinds.items())
+            viruses = [each.name for each in species.values() if each.role is Role.VIRUS]
+            for virus in viruses if device.kind in DEVICE_VIRUS else ():
+                path = f"{skid.name}.{device.name}.{virus}"
+                yield from ((f"{path}.{name}", kind) for name, kind in DEVICE_VIRUS[device.kind].items())
         yield from _known_of_signals(skid)
     for material in materials.values():
         yield from ((f"{material.name}.{name}", kind) for name, kind in MATERIAL.items())

@@ -231,8 +231,21 @@ DEVICE: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
     DeviceKind.TUBING: {"volume_factor": _VOLUME_FACTOR, "axial_dispersion": _DISPERSION},
     DeviceKind.MIXER: {"volume_factor": _VOLUME_FACTOR},
     DeviceKind.RESTRICTOR: {"gain": _GAIN},
+    DeviceKind.REACTOR: {
+        "volume_factor": _VOLUME_FACTOR,
+        "peclet": ParameterKind(POSITIVE, "flow times length over dispersion (Bodenstein number)", 1e-3, 1e5),
+    },
+    DeviceKind.TANK: {"volume_factor": _VOLUME_FACTOR},
+    DeviceKind.SUPERLOOP: {"volume_factor": _VOLUME_FACTOR},
 }
 """Parameters of the other devices of a skid, by kind."""
+
+_INACTIVATION = {"inactivation_rate": ParameterKind(RATE, "rate of inactivation, first order", 0.0, 1e3)}
+DEVICE_VIRUS: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
+    DeviceKind.REACTOR: _INACTIVATION,
+    DeviceKind.TANK: _INACTIVATION,
+}
+"""Parameters of a virus in a device, by kind."""
 
 MATERIAL: Mapping[str, ParameterKind] = {
     "strength": ParameterKind(POSITIVE, "true concentrations divided by the stated ones", 0.01, 100.0, 1.0),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from minifactory.plant.flowpath import FlowPath
 from minifactory.plant.model import Column, Device, DeviceKind
 from minifactory.plant.parameters import ParameterSet
+from minifactory.plant.reactors import packing_resistance
 
 KOZENY_CONSTANT = 180.0
 POROSITY = 0.35
@@ -87,6 +88,8 @@ def _drop(device: Device, flow: float, viscosity: float) -> float:
     if device.kind is DeviceKind.TUBING and "inner_diameter" in device.values:
         diameter = device.values["inner_diameter"]
         return 128.0 * viscosity * device.value("length", 0.0) * flow / (math.pi * diameter**4)
+    if device.kind is DeviceKind.REACTOR:
+        return packing_resistance(device) * viscosity * flow
     if device.kind is DeviceKind.RESTRICTOR and flow > 0.0:
         return device.value("restriction", 0.0)
     return 0.0

@@ -30,7 +30,7 @@ def group_of(species: Species) -> str | None:
     """The group whose parameters stand for a species that has none of its own."""
     if species.name == PH_SPECIES:
         return "ions"
-    if species.role is Role.TRACER:
+    if species.role in (Role.TRACER, Role.VIRUS):
         return None
     return "proteins" if species.role.is_protein else "ions"
 

@@ -37,6 +37,8 @@ from minifactory.units import (
 PRODUCTIVITY = Kind("productivity", "kg/(m^3*s)", "g/(L*h)", 0.0)
 BUFFER_PER_MASS = Kind("buffer per product", "m^3/kg", "L/g", 0.0)
 
+LARGEST_REDUCTION = 9.0
+"""Decades that a log reduction is told at most: below that the numbers of a simulation say nothing."""
 PRESSURE_TIME = 10.0
 """s over which the highest pressure is averaged."""
 
@@ -97,6 +99,9 @@ class Performance:
         What a reader must know of them (saturated detector, run cut short).
     shares : Mapping of str to float
         Mass of each species in an analysed pool per mass of product: its quality attributes.
+    log_reductions : Mapping of str to float
+        Of each virus that was loaded: log10 of its amount loaded over that in the analysed pool; at most
+        :data:`LARGEST_REDUCTION`.
     """
 
     product: str
@@ -106,6 +111,7 @@ class Performance:
     basis: Basis = Basis.UNKNOWN
     notes: tuple[str, ...] = ()
     shares: Mapping[str, float] = field(default_factory=dict)
+    log_reductions: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         try:
@@ -197,6 +203,7 @@ def evaluate(
     loaded = amount * species[product].molar_mass
     mass, purity, basis = math.nan, math.nan, Basis.UNKNOWN
     shares: dict[str, float] = {}
+    reductions: dict[str, float] = {}
     if content.analysed:
         masses = protein_masses(content.amounts, species)
         mass, basis = masses.get(product, 0.0), Basis.ANALYSIS
@@ -206,8 +213,9 @@ def evaluate(
             shares = {
                 name: content.amounts[name] * species[name].molar_mass / mass
                 for name in content.amounts
-                if name in species and name != product
+                if name in species and name != product and species[name].role is not Role.VIRUS
             }
+        reductions = _log_reductions(run, content.amounts, species)
     elif not content.parts:
         mass, basis = 0.0, Basis.NOTHING
     elif assay is not None:
@@ -232,7 +240,17 @@ def evaluate(
         "buffer": buffers if run.consumed else math.nan,
         "buffer_per_mass": _ratio(buffers, mass) if run.consumed else math.nan,
     }
-    return Performance(product, vessel, values, dict(run.consumed), basis, tuple(notes), shares)
+    return Performance(product, vessel, values, dict(run.consumed), basis, tuple(notes), shares, reductions)
+
+
+def _log_reductions(run: Run, pool: Mapping[str, float], species: Mapping[str, Species]) -> dict[str, float]:
+    """Log reduction of each virus that was loaded, from amounts (mol or whatever its titre counts)."""
+    least = 10.0**-LARGEST_REDUCTION
+    return {
+        name: -math.log10(max(pool[name] / loaded, least))
+        for name, loaded in run.loaded.items()
+        if name in pool and name in species and species[name].role is Role.VIRUS and loaded > 0.0
+    }
 
 
 def _ratio(above: float, below: float) -> float:

@@ -25,12 +25,15 @@ from minifactory.twin.electrolyte import Electrolyte, electrolyte
 from minifactory.twin.engine import Inlet, Link, Network, StirredTank, Tube
 from minifactory.twin.engine.specification import NetworkUnit
 from minifactory.twin.pumps import Segment
-from minifactory.twin.routing import CELLS, WASH, Routing, routing
+from minifactory.twin.reacting import nothing_inactivated, reacting_unit
+from minifactory.twin.routing import CELLS, REACTING, WASH, Routing, routing
 
 SMALLEST_VOLUME = 1e-9
 """m3 (1 uL) that a detector cell or a piece of tubing counts at least."""
 TUBE_STAGES = 20
 """Stirred stages of a long tube (a Peclet number of about 40: coiled tubing of 0.5 to 3 mm bore; assumed)."""
+SUPERLOOP_STAGES = 100
+"""Stirred stages of a superloop, whose seal keeps the drive liquid out: they spread its end by a tenth."""
 SMALL_TUBE = 0.02
 """A tube below this fraction of the largest volume of the skid gets proportionally fewer stages: its variance
 stays below that of one stage of a tube of this size."""
@@ -124,7 +127,8 @@ class Flowsheet:
         name = material or self.skid.filled_with or self.plant.vessels[self.routing.inlets[0]].material
         held = {} if material else self.skid.contents
         return self.network.initial_state(
-            {unit.name: self._filling(held.get(unit.name, name)) for unit in self.network.units}
+            {unit.name: self._filling(held.get(unit.name, name)) for unit in self.network.units},
+            bound=nothing_inactivated(self.network, self.skid.devices),
         )
 
     def _filling(self, material: str | None) -> NDArray[np.float64]:
@@ -207,6 +211,8 @@ def flowsheet(
         device = skid.devices[name]
         if device.kind is DeviceKind.COLUMN:
             units.append(packed_bed(plant.columns[name], species, values, elements))
+        elif device.kind in REACTING:
+            units.append(reacting_unit(skid_name, device, species, values))
         else:
             units.append(_vessel_unit(skid_name, device, values, largest))
     pairs = dict.fromkeys(
@@ -300,4 +306,6 @@ def _vessel_unit(skid: str, device: Device, parameters: ParameterSet, largest: f
     if device.kind is DeviceKind.TUBING:
         share = volume / (SMALL_TUBE * largest) if largest > 0.0 else 1.0
         return Tube(device.name, volume, stages=max(2, min(TUBE_STAGES, math.ceil(TUBE_STAGES * share))))
+    if device.kind is DeviceKind.SUPERLOOP:
+        return Tube(device.name, volume, stages=SUPERLOOP_STAGES)
     return StirredTank(device.name, volume)

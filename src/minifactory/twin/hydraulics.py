@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.plant.model import DeviceKind
+from minifactory.plant.reactors import packing_resistance
 from minifactory.twin.flowsheet import FlowMap, Flowsheet
 
 WATER_VISCOSITY = 0.89e-3
@@ -83,6 +84,8 @@ def hydraulics(sheet: Flowsheet) -> Hydraulics:
         if device.kind is DeviceKind.TUBING and diameter > 0.0:
             length = device.volume / (0.25 * math.pi * diameter**2)
             tubes[name] = 128.0 * WATER_VISCOSITY * length / (math.pi * diameter**4)
+        elif device.kind is DeviceKind.REACTOR:
+            tubes[name] = packing_resistance(device) * WATER_VISCOSITY
     restriction = sum(
         device.value("restriction", 0.0)
         * sheet.parameters.get_or(f"{sheet.skid.name}.{device.name}.gain", 1.0)

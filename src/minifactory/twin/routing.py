@@ -19,7 +19,9 @@ from minifactory.plant.model import Device, DeviceKind, Plant, Port, Skid
 
 CELLS = frozenset({DeviceKind.UV_CELL, DeviceKind.CONDUCTIVITY_CELL, DeviceKind.PH_CELL})
 """Kinds of detector cell."""
-HOLDING = CELLS | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN}
+REACTING = frozenset({DeviceKind.REACTOR, DeviceKind.TANK})
+"""Kinds of device in which viruses are inactivated."""
+HOLDING = CELLS | REACTING | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN, DeviceKind.SUPERLOOP}
 """Kinds of device that become units."""
 WASH = "pump wash"
 """Name of the sink that receives what a pump wash drives out."""
