@@ -188,8 +188,14 @@ def test_other_units_of_concentration_change_nothing(draw: Draw, unit: float) ->
 
 
 @FAST
-@given(draws(), st.floats(1e-3, 1e3))
-def test_a_larger_plant_with_larger_flows_is_the_same(draw: Draw, scale: float) -> None:
+@given(draws(), st.integers(-10, 10), st.floats(1e-3, 1e3))
+def test_a_larger_plant_with_larger_flows_is_the_same(draw: Draw, doublings: int, scale: float) -> None:
     small = _run(draw.network(), draw.sections(), START)
+    # Powers of two change no digit: nothing but the ratio of flow and volume may count.
+    factor = 2.0**doublings
+    exact = _run(draw.network(scale=factor), draw.sections(scale=factor), START)
+    _near(small, exact, draw, 1e-12)
+    # Other factors change the last digit, and where an isotherm has a kink (Freundlich) that decides which
+    # steps are rejected: the results agree to some tolerances of 1e-5.
     large = _run(draw.network(scale=scale), draw.sections(scale=scale), START)
-    _near(small, large, draw, 1e-6)
+    _near(small, large, draw, 1e-4)

@@ -2,7 +2,7 @@
 
 :func:`as_numbers` and :func:`as_lanes` see an array (..., 1) or (..., 8) of doubles as an array (...) of
 doubles or of lanes; :func:`as_constants` sees an array that no kernel changes, whose values may stay in
-registers whatever else is written; :func:`as_it_is` changes nothing but spares the counting of references.
+registers whatever else is written; a :func:`bundle` brings many arrays to a kernel at once.
 All without a copy, and without holding on to the array given: it must outlive what is seen. Negative indices
 are an error that nothing reports.
 """
@@ -13,8 +13,10 @@ are an error that nothing reports.
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -22,6 +24,7 @@ from numba.core.datamodel import models, registry
 from numba.core.imputils import lower_builtin
 from numba.extending import intrinsic
 from numba.np import arrayobj
+from numpy.typing import NDArray
 
 from minifactory.numerics.lanes import LANES, WIDTH
 
@@ -143,7 +146,6 @@ def _view(dtype: Any, dropped: int, constant: bool) -> Any:
 as_numbers: Any = _view(types.float64, 1, False)
 as_lanes: Any = _view(LANES, 1, False)
 as_constants: Any = _view(None, 0, True)
-as_it_is: Any = _view(None, 0, False)
 
 
 @intrinsic
@@ -172,3 +174,60 @@ def _fetch_add(typingctx: Any, array: Any, amount: Any) -> Any:  # noqa: ARG001
 
 address: Any = _address
 fetch_add: Any = _fetch_add
+
+
+# Words per array in a bundle: its address and up to five lengths.
+_SLOT = 6
+
+
+def bundle(arrays: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
+    """Addresses and shapes of contiguous arrays of doubles and integers, for :data:`doubles_1` and its like.
+
+    Handing many arrays to a kernel one by one costs Python more than a step of the kernel, and the compiler
+    time; a bundle is one array. The arrays must outlive it.
+    """
+    given = list(arrays)
+    words = np.zeros((len(given), _SLOT), dtype=np.int64)
+    for row, array in zip(words, given, strict=True):
+        if not array.flags.c_contiguous or array.dtype not in (np.float64, np.int64):
+            raise TypeError(f"array of {array.dtype}, contiguous: {array.flags.c_contiguous}")
+        row[0] = array.ctypes.data
+        row[1 : 1 + array.ndim] = array.shape
+    return words.ravel()
+
+
+def _bundled(dtype: Any, ndim: int) -> Any:
+    """An intrinsic that sees array `field` of a bundle, of `ndim` dimensions, as a kernel array."""
+
+    @intrinsic
+    def see(typingctx: Any, words: Any, field: Any) -> Any:  # noqa: ARG001
+        result = _KernelArray(dtype, ndim, False)
+
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            data = arrayobj.make_array(sig.args[0])(context, builder, args[0]).data
+            word = ir.IntType(64)
+            first = builder.mul(context.cast(builder, args[1], sig.args[1], types.int64), word(_SLOT))
+            held = [builder.load(builder.gep(data, [builder.add(first, word(i))])) for i in range(ndim + 1)]
+            strides = [word(8)]
+            for length in held[:1:-1]:
+                strides.insert(0, builder.mul(strides[0], length))
+            new = arrayobj.make_array(result)(context, builder)
+            arrayobj.populate_array(
+                new,
+                builder.inttoptr(held[0], context.get_data_type(dtype).as_pointer()),
+                held[1:],
+                strides,
+                context.get_constant(types.intp, 8),
+                None,
+                None,
+            )
+            return new._getvalue()
+
+        return result(words, field), generate
+
+    return see
+
+
+# Array `field` of a bundle, of so many dimensions.
+doubles_1, doubles_2, doubles_3, doubles_4 = (_bundled(types.float64, n) for n in range(1, 5))
+integers_1, integers_2 = (_bundled(types.int64, n) for n in range(1, 3))

@@ -1,7 +1,8 @@
 """The bed of a described column: its model, transport coefficients and binding model, from the parameters.
 
 Film and axial dispersion are stated, or follow from the free diffusivity at the column's design velocity by
-the correlations of Wilson and Geankoplis, and Rastegar and Gu (:mod:`minifactory.twin.transport`).
+the correlations of Wilson and Geankoplis, and Rastegar and Gu (:mod:`minifactory.twin.transport`); what a
+correlation gives also follows the flow.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ def packed_bed(column: Column, species: tuple[Species, ...], parameters: Paramet
         particle_radius=0.5 * column.particle_diameter if pores and not column.particle_sizes else 0.0,
         particle_sizes=sizes if pores else (),
         film_coefficient=_film(column, need, porosity) if pores else 0.0,
+        film_exponent=_film_exponent(column, need) if pores else 0.0,
+        film_velocity=need.stated(f"{column.name}.design_velocity") or 0.0,
         pore_diffusion=need.of_all("pore_diffusivity") if resolved else 0.0,
         surface_diffusion=need.of_all("surface_diffusivity") if resolved else 0.0,
         transfer_coefficient=need.of_all("transfer_coefficient") if model is BedModel.TDM else 0.0,
@@ -130,6 +133,15 @@ def _film(column: Column, need: _Parameters, porosity: float) -> dict[str, float
                 velocity, column.particle_diameter, porosity, diffusion[name]
             )
     return {name: films.get(name, 0.0) for name in need.species}
+
+
+def _film_exponent(column: Column, need: _Parameters) -> dict[str, float]:
+    """The power of the flow that a film follows: that of the correlation, 0 where the film is stated."""
+    stated = need.stated_of("film_coefficient", need.species)
+    diffusion = need.of_all("free_diffusivity")
+    known = need.stated(f"{column.name}.design_velocity") is not None
+    follows = {name: known and name not in stated and diffusion[name] > 0.0 for name in need.species}
+    return {name: transport.WILSON_GEANKOPLIS_POWER if follows[name] else 0.0 for name in need.species}
 
 
 def _dispersion(

@@ -11,6 +11,8 @@ import math
 from minifactory.errors import Finding, InputError
 
 BOLTZMANN = 1.380649e-23
+WILSON_GEANKOPLIS_POWER = 1.0 / 3.0
+"""Power of the velocity that the film coefficient of :func:`wilson_geankoplis` follows."""
 
 
 def _positive(**values: float) -> None:

@@ -43,18 +43,20 @@ def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
     qbar, salt = p[1], c[int(p[0])]
     for b in range(q.shape[0]):
         qbar -= (p[5 * b + 7] + p[5 * b + 8]) * q[b]
-    salt = select(salt < p[2], p[2] * p[2] / (2.0 * p[2] - min(salt, p[2])), salt)
-    qbar = select(qbar < p[3], p[3] * p[3] / (2.0 * p[3] - min(qbar, p[3])), qbar)
-    log_salt, log_qbar = math.log(salt), math.log(qbar)
+    if anywhere(salt < p[2]):
+        salt = select(salt < p[2], p[2] * p[2] / (2.0 * p[2] - min(salt, p[2])), salt)
+    if anywhere(qbar < p[3]):
+        qbar = select(qbar < p[3], p[3] * p[3] / (2.0 * p[3] - min(qbar, p[3])), qbar)
+    ratio = math.log(qbar / salt)
     for b in range(q.shape[0]):
         nu, speed, protein = p[5 * b + 7], p[5 * b + 9], c[int(p[5 * b + 5])]
-        x = min(max(p[5 * b + 6] + nu * (log_qbar - log_salt), -600.0), 600.0)
+        x = min(max(p[5 * b + 6] + nu * ratio, -600.0), 600.0)
         e = math.exp(-abs(x))
         near = 1.0 / (1.0 + e)
         far = e * near
         f[b] = select(x > 0.0, near * protein - far * q[b], far * protein - near * q[b])
         if anywhere(speed > 0.0):
-            desorption = nu * (log_salt - p[4])
+            desorption = nu * (math.log(salt) - p[4])
             # ln of (adsorption + desorption rate) / speed
             total = max(desorption, desorption + x) + math.log1p(e)
             slow = math.exp(-min(max(total, -600.0), 600.0)) / select(speed > 0.0, speed, 1.0)
@@ -70,10 +72,10 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
     salt = select(salt < p[2], p[2] * p[2] * d_salt, salt)
     d_qbar = 1.0 / select(qbar < p[3], 2.0 * p[3] - qbar, qbar)
     qbar = select(qbar < p[3], p[3] * p[3] * d_qbar, qbar)
-    log_salt, log_qbar = math.log(salt), math.log(qbar)
+    ratio = math.log(qbar / salt)
     for b in range(q.shape[0]):
         nu, speed, at = p[5 * b + 7], p[5 * b + 9], int(p[5 * b + 5])
-        raw = p[5 * b + 6] + nu * (log_qbar - log_salt)
+        raw = p[5 * b + 6] + nu * ratio
         x = min(max(raw, -600.0), 600.0)
         e = math.exp(-abs(x))
         near = 1.0 / (1.0 + e)
@@ -82,7 +84,7 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
         # f = factor (up c - down q);  d/dx = factor up down (c + q) + (up c - down q) d factor
         factor, by_salt, by_qbar = 1.0, 0.0, 0.0
         if anywhere(speed > 0.0):
-            desorption = nu * (log_salt - p[4])
+            desorption = nu * (math.log(salt) - p[4])
             total = max(desorption, desorption + x) + math.log1p(e)
             slow = math.exp(-min(max(total, -600.0), 600.0)) / select(speed > 0.0, speed, 1.0)
             factor = select(speed > 0.0, 1.0 / (1.0e-6 + slow), 1.0)

@@ -151,7 +151,7 @@ def build_layout(
     widest = max([1] + [len(p.binding.bound) for p in parts if p.binding])
     unit = np.zeros((nu + 1, t.COLUMNS), dtype=np.int64)
     order = np.zeros((nu, nc), dtype=np.int64)
-    by_unit, by_component = np.zeros((nu, 3)), np.zeros((nu, 6, nc))
+    by_unit, by_component = np.zeros((nu, t.UNIT_ROWS)), np.zeros((nu, t.COMPONENT_ROWS, nc))
     fronts = np.zeros((nu, nc), dtype=np.bool_)
     stoichiometry, kinetic = np.zeros((nu, nc, widest)), np.zeros((nu, widest))
     operators: list[Array] = []
@@ -163,10 +163,9 @@ def build_layout(
         takes_part = binding.takes_part if binding is not None else np.zeros(nc, dtype=np.bool_)
         m, nb = int(takes_part.sum()), len(binding.bound) if binding is not None else 0
         order[u] = np.concatenate((np.flatnonzero(takes_part), np.flatnonzero(~takes_part)))
-        by_unit[u] = part.volume, part.phase, part.solid
-        for column, given in enumerate(
-            (part.dispersion, part.dispersivity, part.film, part.pore, part.diffusion, part.surface)
-        ):
+        by_unit[u] = part.volume, part.phase, part.solid, part.per_flow
+        rows = (part.dispersion, part.dispersivity, part.film, part.pore, part.diffusion, part.surface)
+        for column, given in enumerate((*rows, part.film, part.film_power)):
             by_component[u, column] = 0.0 if given is None else given
         if part.fronts is not None:
             fronts[u] = part.fronts
@@ -178,6 +177,7 @@ def build_layout(
         row[t.AT_OPERATORS] = at["operators"]
         row[t.AT_SPHERE] = at["operators"] + len(pieces[0]) + 1
         row[t.VESSEL], row[t.SIZES] = int(part.floor > 0.0), part.sizes
+        row[t.FOLLOWS] = int(part.film_power is not None and bool(np.any(part.film_power)))
         operators += pieces
         monotone += upwind
         at["operators"] += sum(len(piece) for piece in pieces)
@@ -200,14 +200,13 @@ def build_layout(
         units=nu,
         unit=unit,
         order=order,
-        holds=(stoichiometry != 0.0).astype(np.int64),
         link_source=link_source,
         link_target=link_target,
         link_end=link_end,
         floor=np.array([part.floor for part in parts]),
         out_links=out_links,
         group=np.zeros(0, dtype=np.int64),
-        group_size=np.zeros(0),
+        group_weight=np.zeros(0),
         operators=np.concatenate(operators),
         by_unit=by_unit[..., None],
         by_component=by_component[..., None],
@@ -215,12 +214,19 @@ def build_layout(
         kinetic=kinetic[..., None],
         law_parameters=np.concatenate(parameters)[:, None],
     )
-    group, group_size, main = _groups(tables, parts)
+    group, group_weight, main = _groups(tables, parts)
     held, fixed = _held(tables, parts)
-    tables = tables._replace(group=group, group_size=group_size)
+    tables = tables._replace(group=group, group_weight=group_weight)
+    groups = int(group.max(initial=-1)) + 1
     return Layout(
         tables,
-        Sizes(at["work"], at["scratch"], at["spare"], len(group_size), _torn(link_source, link_target)),
+        Sizes(
+            at["work"],
+            at["scratch"],
+            at["spare"],
+            groups,
+            _torn(link_source, link_target),
+        ),
         tuple(unit.name for unit in units),
         tuple(components),
         tuple(part.binding for part in parts),
@@ -270,7 +276,7 @@ def _reserve(row: t.Integers, nc: int, at: dict[str, int]) -> None:
         row[column] = at["work"]
         at["work"] += length
     at["scratch"] = max(at["scratch"], n * nc, rows)
-    at["spare"] = max(at["spare"], 2 * per * m * m, per, max(nr, 1) * nc, nb)
+    at["spare"] = max(at["spare"], 2 * per * m * m, per, max(nr, 1) * nc, nb, m + m * nb)
 
 
 def _links(
@@ -295,8 +301,12 @@ def _links(
 
 
 def _groups(tables: Tables, parts: Sequence[UnitParts]) -> tuple[t.Integers, Array, t.Integers]:
-    """Error groups: liquid, pores and bound states of each unit, each by component or bound state."""
-    group = np.full(tables.size, -1, dtype=np.int64)
+    """Error groups: liquid, pores and bound states of each unit, each by component or bound state.
+
+    The weights are those of the quadrature along the unit and in its particles, so that a norm is the mean
+    over the volume whatever the mesh.
+    """
+    group, weight = np.full(tables.size, -1, dtype=np.int64), np.zeros(tables.size)
     main = np.full(tables.size, -1, dtype=np.int64)
     count = 0
     nc = tables.components
@@ -307,9 +317,13 @@ def _groups(tables: Tables, parts: Sequence[UnitParts]) -> tuple[t.Integers, Arr
             int(tables.unit[u, t.RADIAL]),
             int(tables.unit[u, t.BOUND]),
         )
-        for length, width in ((n, nc), (n * nr, nc), (n * max(nr, 1), nb)):
+        axial = part.operators.weight
+        radial = part.particle.weight if part.kind == t.PORES else np.ones(1)
+        inner = np.outer(axial, radial).ravel()
+        for length, width, share in ((n, nc, axial), (n * nr, nc, inner), (n * max(nr, 1), nb, inner)):
             block = slice(at, at + length * width)
             group[block] = count + np.tile(np.arange(width), length)
+            weight[block] = np.repeat(share[:length], width)
             columns = np.arange(width)
             if (
                 part.binding is not None
@@ -321,8 +335,7 @@ def _groups(tables: Tables, parts: Sequence[UnitParts]) -> tuple[t.Integers, Arr
             main[block] = np.tile(columns, length)
             count += width if length else 0
             at += length * width
-    sizes = np.bincount(group[group >= 0], minlength=count).astype(float)
-    return group, np.maximum(sizes, 1.0), main
+    return group, weight, main
 
 
 def _held(tables: Tables, parts: Sequence[UnitParts]) -> tuple[Array, Array]:

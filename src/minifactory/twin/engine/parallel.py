@@ -15,10 +15,11 @@ import numpy as np
 from minifactory.errors import SolverError
 from minifactory.numerics.lanes import WIDTH
 from minifactory.twin.binding.law_kernels import law_address
+from minifactory.twin.engine import gpu
 from minifactory.twin.engine import step_control as control
+from minifactory.twin.engine.bundles import Jobs, bundle_of
 from minifactory.twin.engine.scratch import aligned, new_lanes
 from minifactory.twin.engine.solution import Solution, Task, held, jobs_of, run, solution_of
-from minifactory.twin.engine.step_control import Jobs
 from minifactory.twin.engine.tables import LAW, Array, Integers, Tables
 
 # A step of eight lanes costs about as much as one and a half of a single simulation.
@@ -35,11 +36,13 @@ def run_all(
     cancel: Integers | None = None,
     progress: Callable[[int, int], None] | None = None,
     plan: Array | None = None,
+    card: bool = False,
 ) -> list[Outcome]:
     """Solution or fault of every task, in order.
 
     `plan` (steps,) forces these steps on all tasks, see :func:`solution.run`. `progress` is called with done
-    and total after each simulation.
+    and total after each simulation. With `card` all run on a graphics card; EnvironmentFault where there is
+    none, InputError for a model that it does not know.
     """
     stop = np.zeros(1, dtype=np.int64) if cancel is None else cancel
     outcomes: list[Outcome | None] = [None] * len(tasks)
@@ -71,7 +74,17 @@ def run_all(
             outcomes[i] = fault
 
     with ThreadPoolExecutor(threads) as pool:
+        if card:
+            for members in groups.values():
+                gpu.check_offered(tasks[members[0]])
         for members in groups.values():
+            if card:
+                for i, outcome in zip(members, gpu.run_on_card([tasks[i] for i in members]), strict=True):
+                    outcomes[i] = outcome
+                for _ in pool.map(hold, members):
+                    pass
+                tell(done + len(members))
+                continue
             tables = _lane_tables(tasks[members[0]]) if len(members) >= LEAST else None
             if tables is None:
                 alone += members
@@ -118,7 +131,7 @@ def _structure(task: Task) -> bytes:
     p = tb.law_parameters
     index = np.where((p >= 0.0) & (p < tb.components) & (p == np.floor(p)), p, -1.0)
     arrays = (
-        tb.unit, tb.order, tb.holds, tb.link_source, tb.link_target, tb.link_end, tb.out_links, tb.group,
+        tb.unit, tb.order, tb.link_source, tb.link_target, tb.link_end, tb.out_links, tb.group,
         tb.operators, tb.floor, index,
     )  # fmt: skip
     head = f"{shape} {task.relative} {task.max_steps} {task.ports} {tb.law_parameters.shape}"
@@ -159,4 +172,5 @@ def _work(task: Task, tables: Tables, jobs: Jobs, forced: bool) -> None:
         law_parameters=spread(tables.law_parameters),
     )
     course = new_lanes(task.network.layout, task.flows.shape[2], task.inlets.shape[2], WIDTH)
-    control.run_jobs_in_lanes(own, jobs, course, task.relative, task.max_steps, False, forced)
+    given = [bundle_of(part) for part in (own, jobs, course)]
+    control.run_jobs_in_lanes(*[part.words for part in given], task.relative, task.max_steps, False, forced)

@@ -16,6 +16,7 @@ the last node of a unit into the concentration at its outlet: 1, and 1 / V(t) fo
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from llvmlite import ir
@@ -24,7 +25,7 @@ from numba.extending import intrinsic
 
 from minifactory.numerics.kernel_arrays import address
 from minifactory.numerics.kernels import inline_kernel
-from minifactory.numerics.lanes import select
+from minifactory.numerics.lanes import anywhere, select
 from minifactory.twin.engine.tables import (
     AT_OPERATORS,
     AT_SPHERE,
@@ -36,6 +37,9 @@ from minifactory.twin.engine.tables import (
     DISPERSIVITY,
     ELEMENTS,
     FILM,
+    FILM_GIVEN,
+    FILM_POWER,
+    FOLLOWS,
     KIND,
     LAW,
     LAW_AT,
@@ -44,6 +48,7 @@ from minifactory.twin.engine.tables import (
     NODES,
     OUT_FIRST,
     PER,
+    PER_FLOW,
     PHASE,
     PORE,
     PORES,
@@ -58,6 +63,9 @@ from minifactory.twin.engine.tables import (
     Number,
     Tables,
 )
+
+# Part of their velocity below which films do not fall: there diffusion goes on without flow.
+SLOWEST = 1.0e-3
 
 
 @intrinsic
@@ -150,6 +158,17 @@ def through_flow(tb: Tables, u: int, flows: Array) -> Number:
 
 
 @inline_kernel
+def set_films(tb: Tables, flows: Array) -> None:
+    """Film coefficients that follow the flow become those at `flows`."""
+    for u in range(tb.units):
+        if tb.unit[u, FOLLOWS] == 1:
+            speed = math.log(max(through_flow(tb, u, flows) * tb.by_unit[u, PER_FLOW], SLOWEST))
+            for k in range(tb.components):
+                follows = math.exp(tb.by_component[u, FILM_POWER, k] * speed)
+                tb.by_component[u, FILM, k] = tb.by_component[u, FILM_GIVEN, k] * follows
+
+
+@inline_kernel
 def outlet_concentration_factors(
     tb: Tables, dt: Number, before: Array, flows: Array, y: Array, per: Array, slope: Array
 ) -> None:
@@ -233,7 +252,8 @@ def _transport(
     inlet = tb.operators[tb.unit[u, AT_SPHERE] - 1] / tb.by_unit[u, VOLUME]
     for k in range(nc):
         f[at + k] = inlet * flux[k]
-    add_transport(tb, u, flow, standing, y, at, rate, f, at)
+    if standing != 0.0 or anywhere(flow != 0.0):
+        add_transport(tb, u, flow, standing, y, at, rate, f, at)
 
 
 @inline_kernel
@@ -276,14 +296,11 @@ def _particles(tb: Tables, u: int, y: Array, held: Array, f: Array) -> None:
             for s in range(nr):
                 for k in range(nc):
                     held[s * nc + k] = tb.by_component[u, DIFFUSION, k] * y[first + s * nc + k]
-                    for b in range(nb):
-                        if tb.holds[u, k, b] == 1:
-                            held[s * nc + k] += (
-                                tb.by_component[u, SURFACE, k]
-                                * tb.by_unit[u, SOLID]
-                                * tb.stoichiometry[u, k, b]
-                                * y[solid + (i * nr + s) * nb + b]
-                            )
+                    if anywhere(tb.by_component[u, SURFACE, k] != 0.0):
+                        on_solid = tb.by_component[u, SURFACE, k] * tb.by_unit[u, SOLID]
+                        for b in range(nb):
+                            bound = tb.stoichiometry[u, k, b] * y[solid + (i * nr + s) * nb + b]
+                            held[s * nc + k] += on_solid * bound
         for r in range(nr):
             for k in range(nc):
                 total = 0.0
@@ -387,7 +404,6 @@ def add_mass_times(tb: Tables, x: Array, factor: Number, f: Array) -> None:
                 f[solid + i * nb + b] += tb.kinetic[u, b] * held
                 held *= tb.by_unit[u, SOLID]
                 for k in range(nc):
-                    if tb.holds[u, k, b] == 1:
-                        f[liquid + i * nc + k] += tb.stoichiometry[u, k, b] * held
+                    f[liquid + i * nc + k] += tb.stoichiometry[u, k, b] * held
     for i in range(tb.unit[nu, AT_STATE], tb.size):
         f[i] += factor * x[i]

@@ -8,9 +8,9 @@ import numpy as np
 
 from minifactory.errors import Finding, SolverError
 from minifactory.twin.engine import step_control as control
+from minifactory.twin.engine.bundles import LaneState
 from minifactory.twin.engine.flow_course import Course
 from minifactory.twin.engine.layout import Layout
-from minifactory.twin.engine.step_control import LaneState
 from minifactory.twin.engine.tables import Array, Integers
 from minifactory.twin.engine.time_step import STAGES, Inputs, Scratch
 
@@ -63,7 +63,7 @@ def new_lanes(layout: Layout, links: int, inlets: int, lanes: int) -> LaneState:
             inlets=feeds(),
             old_flows=flows(),
             old_inlets=feeds(),
-            sums=aligned(sizes.groups, lanes),
+            sums=aligned(3 * sizes.groups, lanes),
             per=aligned(layout.tables.units, lanes),
             old_per=aligned(layout.tables.units, lanes),
             per_slope=aligned(layout.tables.units, lanes),

@@ -9,13 +9,13 @@ import numpy as np
 
 from minifactory.errors import Finding, InputError, SolverError, did_you_mean
 from minifactory.twin.engine import step_control as control
+from minifactory.twin.engine.bundles import Jobs, bundle_of
 from minifactory.twin.engine.flow_course import turned_back
 from minifactory.twin.engine.layout import Layout
 from minifactory.twin.engine.levels import check_levels
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.scratch import new_lanes, solver_error
 from minifactory.twin.engine.sections import Section, Tolerance, absolute_tolerances, section_arrays
-from minifactory.twin.engine.step_control import Jobs
 from minifactory.twin.engine.tables import AT_STATE, NODES, VESSEL, Array, Integers, Tables
 
 MASS_TOLERANCE = 1e-8
@@ -231,7 +231,8 @@ def run_on(task: Task, tables: Tables, plan: Array | None, forced: bool, cancel:
     layout = task.network.layout
     jobs = jobs_of([task], None if plan is None else plan[None, :], cancel)
     lanes = new_lanes(layout, task.flows.shape[2], task.inlets.shape[2], 1)
-    control.run_jobs(tables, jobs, lanes, task.relative, task.max_steps, False, forced)
+    given = [bundle_of(part) for part in (tables.of_its_own(), jobs, lanes)]
+    control.run_jobs(*[part.words for part in given], task.relative, task.max_steps, False, forced)
     jobs.end[0] = turned_back(layout.tables, jobs.end[0], lanes.scratch.course.turned)
     return solution_of(task, jobs, 0)
 

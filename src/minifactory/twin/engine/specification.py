@@ -138,6 +138,11 @@ class Bed:
         m.
     film_coefficient : float or Mapping
         m/s (LRMP: may lump pore diffusion).
+    film_exponent, film_velocity : float or Mapping, float
+        Power of the flow that the film coefficient follows, and the superficial velocity (m/s) at which it is
+        the one given: 1/3 after Wilson and Geankoplis; 0, the default: one film at any flow. Below a
+        thousandth of that velocity the film stays what it is there, since diffusion goes on without flow.
+        Within a step of the integration it is that of the step's start.
     axial_dispersion : float or Mapping
         m2/s, at any flow.
     dispersivity : float or Mapping
@@ -182,6 +187,8 @@ class Bed:
     particle_sizes: tuple[ParticleSize, ...] = ()
     transfer_coefficient: float | Mapping[str, float] = 0.0
     monotone: bool = False
+    film_exponent: float | Mapping[str, float] = 0.0
+    film_velocity: float = 0.0
 
     @property
     def volume(self) -> float:

@@ -53,11 +53,14 @@ from minifactory.twin.engine.tables import (
 
 @merged_kernel
 def _eliminate_law(tb: Tables, u: int, w: Number, work: Array, spare: Array) -> None:
-    """Per point of unit u: G of the bound states and L of the liquid; `spare` (m,) is scratch."""
+    """Per point of unit u: G of the bound states and L of the liquid; `spare` (m + m nb,) is scratch."""
     nc, nb, m = tb.components, tb.unit[u, BOUND], tb.unit[u, COUPLED]
-    solid = tb.by_unit[u, SOLID]
     for x in range(m):
-        spare[x] = 1.0 / tb.by_component[u, PORE, tb.order[u, x]]
+        k = tb.order[u, x]
+        spare[x] = 1.0 / tb.by_component[u, PORE, k]
+        # solid S / pore
+        for b in range(nb):
+            spare[m + x * nb + b] = tb.by_unit[u, SOLID] * tb.stoichiometry[u, k, b] * spare[x]
     for i in range(tb.unit[u, NODES] * max(tb.unit[u, RADIAL], 1)):
         by_c, by_q = tb.unit[u, W_JC] + i * nb * nc, tb.unit[u, W_JQ] + i * nb * nb
         inverse, gain = tb.unit[u, W_INVERSE] + i * nb * nb, tb.unit[u, W_GAIN] + i * nb * m
@@ -66,9 +69,7 @@ def _eliminate_law(tb: Tables, u: int, w: Number, work: Array, spare: Array) -> 
             for b in range(nb):
                 total = -work[by_q + a * nb + b]
                 for x in range(m):
-                    k = tb.order[u, x]
-                    if tb.holds[u, k, b] == 1:
-                        total += work[by_c + a * nc + k] * (solid * tb.stoichiometry[u, k, b] * spare[x])
+                    total += work[by_c + a * nc + tb.order[u, x]] * spare[m + x * nb + b]
                 work[inverse + a * nb + b] = total
             work[inverse + a * nb + a] += w * tb.kinetic[u, a]
         invert(work, inverse, nb, nb)
@@ -80,13 +81,12 @@ def _eliminate_law(tb: Tables, u: int, w: Number, work: Array, spare: Array) -> 
                     total += work[inverse + a * nb + b] * work[by_c + b * nc + k]
                 work[gain + a * m + x] = total * spare[x]
         for x in range(m):
-            k = tb.order[u, x]
             for z in range(m):
-                total = 1.0 if x == z else 0.0
+                total = 0.0
                 for b in range(nb):
-                    if tb.holds[u, k, b] == 1:
-                        total -= solid * tb.stoichiometry[u, k, b] * work[gain + b * m + z]
-                work[slope + x * m + z] = total * spare[x]
+                    total -= spare[m + x * nb + b] * work[gain + b * m + z]
+                work[slope + x * m + z] = total
+            work[slope + x * m + x] += spare[x]
 
 
 @merged_kernel

@@ -56,8 +56,7 @@ def _constant(tb: Tables, u: int, k: int, solid: int, r: Array) -> Number:
     """solid S g of component k at a point whose bound rows start at `solid`."""
     total = 0.0
     for b in range(tb.unit[u, BOUND]):
-        if tb.holds[u, k, b] == 1:
-            total += tb.stoichiometry[u, k, b] * r[solid + b]
+        total += tb.stoichiometry[u, k, b] * r[solid + b]
     return tb.by_unit[u, SOLID] * total
 
 

@@ -11,14 +11,16 @@ done for all lanes at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minifactory.numerics.kernel_arrays import as_constants, as_it_is, as_lanes, as_numbers, fetch_add
+from minifactory.numerics.kernel_arrays import as_constants, as_lanes, as_numbers, fetch_add
 from minifactory.numerics.kernels import inline_kernel, kernel, merged_kernel
 from minifactory.numerics.lanes import select
+from minifactory.twin.engine.bundles import Jobs, LaneState, jobs_in, lanes_in, tables_in
 from minifactory.twin.engine.flow_course import Course, set_course
 from minifactory.twin.engine.tables import Array, Integers, Tables
 from minifactory.twin.engine.time_step import (
@@ -44,48 +46,7 @@ TIME, STEP, FIRST, ERROR, ALLOWED, GOES_ON, START = range(7)
 # Values of NEED.
 _PLAN, _JUMP, _TRY, _IDLE = range(4)
 
-_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 6.0
-
-
-class Jobs(NamedTuple):
-    """Simulations of one structure: what drives them, their numbers, and their results."""
-
-    first: Integers  # (jobs + 1,) where the sections of a job start
-    times: Array  # (sections, 2)
-    flows: Array  # (sections, 2, links)
-    inlets: Array  # (sections, 2, inlets, nc)
-    start: Array  # (jobs, size)
-    absolute: Array  # (jobs, size)
-    by_unit: Array  # these five as in the tables, (jobs, ...); none where the tables are of the one job
-    by_component: Array
-    stoichiometry: Array
-    kinetic: Array
-    law_parameters: Array
-    plan: Array  # (jobs, steps) lengths of the steps as fractions of what is left of their section
-    out_times: Array
-    out_states: Integers
-    out: Array  # (jobs, times, states)
-    end: Array  # (jobs, size)
-    clock: Array  # (jobs, 5)
-    counts: Integers  # (jobs, 3)
-    status: Integers  # (jobs,)
-    queue: Integers  # (1,) next job
-    cancel: Integers  # (1,) not zero: stop
-
-
-class LaneState(NamedTuple):
-    """Where the lanes of a thread are; the last axis of every array is the lane."""
-
-    y: Array  # (size,) at the start of the last step
-    new: Array  # at its end
-    dense: Array  # (2, size)
-    absolute: Array
-    clock: Array
-    counts: Integers
-    cursor: Integers
-    trial: Array
-    inputs: Inputs
-    scratch: Scratch
+_SAFETY, _SHRINK, _GROW = 0.95, 0.2, 6.0
 
 
 @inline_kernel
@@ -111,12 +72,20 @@ def _worst(tb: Tables, c: LaneState, relative: float, lane: int) -> int:
 
 
 @inline_kernel
-def _copy_lane(given: Array, wide: Array, lane: int) -> None:
-    """Puts numbers on a lane of an array with a last axis for lanes."""
-    source, lanes = given.reshape(given.size), wide.shape[wide.ndim - 1]
-    target = wide.reshape(wide.size)
-    for i in range(source.shape[0]):
-        target[i * lanes + lane] = source[i]
+def _load_numbers(tb: Tables, jobs: Jobs, job: int, lane: int) -> None:
+    """Puts the parameters of `job` on `lane`."""
+    for u in range(tb.units):
+        for row in range(tb.by_unit.shape[1]):
+            tb.by_unit[u, row, lane] = jobs.by_unit[job, u, row]
+        for row in range(tb.by_component.shape[1]):
+            for k in range(tb.components):
+                tb.by_component[u, row, k, lane] = jobs.by_component[job, u, row, k]
+        for b in range(tb.kinetic.shape[1]):
+            tb.kinetic[u, b, lane] = jobs.kinetic[job, u, b]
+            for k in range(tb.components):
+                tb.stoichiometry[u, k, b, lane] = jobs.stoichiometry[job, u, k, b]
+    for i in range(tb.law_parameters.shape[0]):
+        tb.law_parameters[i, lane] = jobs.law_parameters[job, i]
 
 
 @inline_kernel
@@ -127,11 +96,7 @@ def _load(tb: Tables, jobs: Jobs, c: LaneState, job: int, lane: int) -> None:
         c.new[i, lane] = jobs.start[job, i]
         c.absolute[i, lane] = jobs.absolute[job, i]
     if jobs.by_unit.shape[0] > 0:
-        _copy_lane(jobs.by_unit[job], tb.by_unit, lane)
-        _copy_lane(jobs.by_component[job], tb.by_component, lane)
-        _copy_lane(jobs.stoichiometry[job], tb.stoichiometry, lane)
-        _copy_lane(jobs.kinetic[job], tb.kinetic, lane)
-        _copy_lane(jobs.law_parameters[job], tb.law_parameters, lane)
+        _load_numbers(tb, jobs, job, lane)
     begin = jobs.times[jobs.first[job], 0]
     for i in range(4):
         c.clock[i, lane] = begin
@@ -297,14 +262,15 @@ def _judge(jobs: Jobs, c: LaneState, max_steps: int, forced: bool, lane: int) ->
     A `forced` step is accepted whatever its error, as long as that is finite.
     """
     t, h, clock, counts = c.trial[TIME, lane], c.trial[STEP, lane], c.clock, c.counts
-    error = np.sqrt(c.trial[ERROR, lane])
+    error = math.sqrt(c.trial[ERROR, lane])
     if error <= 1.0 or (forced and error < np.inf):
         end, step = jobs.times[c.cursor[SECTION, lane], 1], counts[ACCEPTED, lane]
         left, tried = end - t, c.trial[FIRST, lane]
         counts[ACCEPTED, lane] = step + 1
         if step < jobs.plan.shape[1]:
             jobs.plan[c.cursor[JOB, lane], step] = h / left
-        wished = h * min(_GROW, _SAFETY / max(error, 1e-6) ** 0.25)
+        # No growth right after a rejection.
+        wished = h * min(_GROW if h == tried else 1.0, _SAFETY / max(error, 1e-6) ** 0.25)
         limited = h == tried and tried < clock[NEXT, lane]
         clock[NEXT, lane] = max(clock[NEXT, lane], wished) if limited else wished
         clock[UNTIL, lane] = end if h == left else t + h
@@ -348,60 +314,60 @@ def _plan_lane(
             _finish(tb, jobs, c, relative, status, lane)
 
 
-@inline_kernel
-def _plain_tables(tb: Tables) -> Tables:
-    return Tables(
-        tb.size, tb.components, tb.units, as_it_is(tb.unit), as_it_is(tb.order), as_it_is(tb.holds),
-        tb.link_source, tb.link_target, tb.link_end, as_it_is(tb.out_links), as_it_is(tb.group),
-        as_it_is(tb.group_size), as_it_is(tb.operators), as_it_is(tb.floor), as_it_is(tb.by_unit),
-        as_it_is(tb.by_component), as_it_is(tb.stoichiometry), as_it_is(tb.kinetic),
-        as_it_is(tb.law_parameters),
-    )  # fmt: skip
+@merged_kernel
+def drive(
+    tb: Tables, jobs: Jobs, c: LaneState, numbers: Tables, inputs: Inputs, s: Scratch, y: Array, new: Array,
+    dense: Array, absolute: Array, clock: Array, trial: Array, relative: float, max_steps: int, ahead: bool,
+    forced: bool, first: int, end: int,
+) -> None:  # fmt: skip
+    """Runs jobs on the lanes from `first` to `end` until none is left.
 
-
-@inline_kernel
-def _plain_jobs(jobs: Jobs) -> Jobs:
-    return Jobs(
-        as_it_is(jobs.first), as_it_is(jobs.times), as_it_is(jobs.flows), as_it_is(jobs.inlets),
-        as_it_is(jobs.start), as_it_is(jobs.absolute), as_it_is(jobs.by_unit), as_it_is(jobs.by_component),
-        as_it_is(jobs.stoichiometry), as_it_is(jobs.kinetic), as_it_is(jobs.law_parameters),
-        as_it_is(jobs.plan), as_it_is(jobs.out_times), as_it_is(jobs.out_states), as_it_is(jobs.out),
-        as_it_is(jobs.end), as_it_is(jobs.clock), as_it_is(jobs.counts), as_it_is(jobs.status),
-        as_it_is(jobs.queue), as_it_is(jobs.cancel),
-    )  # fmt: skip
-
-
-@inline_kernel
-def _plain_lanes(c: LaneState) -> LaneState:
-    i, s, way = c.inputs, c.scratch, c.scratch.course
-    return LaneState(
-        as_it_is(c.y), as_it_is(c.new), as_it_is(c.dense), as_it_is(c.absolute), as_it_is(c.clock),
-        as_it_is(c.counts), as_it_is(c.cursor), as_it_is(c.trial),
-        Inputs(
-            as_it_is(i.start), as_it_is(i.flows), as_it_is(i.flow_slopes), as_it_is(i.inlets),
-            as_it_is(i.inlet_slopes),
-        ),
-        Scratch(
-            as_it_is(s.k), as_it_is(s.y), as_it_is(s.f), as_it_is(s.slope), as_it_is(s.work), as_it_is(s.x),
-            as_it_is(s.spare), as_it_is(s.flux), as_it_is(s.flows), as_it_is(s.inlets),
-            as_it_is(s.old_flows), as_it_is(s.old_inlets), as_it_is(s.sums), as_it_is(s.per),
-            as_it_is(s.old_per), as_it_is(s.per_slope), s.active,
-            Course(
-                way.sequence, way.rank, way.torn, way.tears, way.turned, as_it_is(way.response),
-                as_it_is(way.closure), as_it_is(way.torn_values),
-            ),
-        ),
-    )  # fmt: skip
+    `tb` and `c` have the last axis for lanes; from `numbers` on the same memory is seen as numbers.
+    """
+    while True:
+        jumps, tries = 0, 0
+        for lane in range(first, end):
+            _plan_lane(tb, jobs, c, relative, max_steps, ahead, forced, lane)
+            if c.cursor[NEED, lane] == _JUMP:
+                jumps += 1
+            elif c.cursor[NEED, lane] == _TRY:
+                tries += 1
+        if jumps > 0:
+            trial[ALLOWED] = jump_step(numbers, inputs, trial[START], clock[NOW], y, absolute, relative, s)
+            for lane in range(first, end):
+                if c.cursor[NEED, lane] == _JUMP:
+                    c.clock[NEXT, lane] = min(c.clock[NEXT, lane], c.trial[ALLOWED, lane])
+                    c.clock[CHANGED, lane] = c.clock[NOW, lane]
+                    c.cursor[NEED, lane] = _PLAN
+            continue
+        if tries == 0:
+            break
+        goes_on = trial[GOES_ON] > 0.5
+        for i in range(tb.size):
+            y[i] = select(goes_on, new[i], y[i])
+        try_step(numbers, inputs, trial[TIME], trial[STEP], y, new, s)
+        trial[ERROR] = error_norm(numbers, y, new, s.k[5], absolute, relative, s.sums)
+        accepted = False
+        for lane in range(first, end):
+            c.trial[GOES_ON, lane] = 0.0
+            if c.cursor[NEED, lane] == _TRY:
+                status = _judge(jobs, c, max_steps, forced, lane)
+                accepted = accepted or c.cursor[NEED, lane] == _PLAN
+                if status != RUNNING:
+                    _finish(tb, jobs, c, relative, status, lane)
+                    c.cursor[NEED, lane] = _PLAN
+        if accepted:
+            prepare_dense(numbers, s, dense)
 
 
 def _driver(view: Any, name: str) -> Callable[..., None]:
-    """The kernel that runs jobs, with numbers as `view` sees them."""
+    """The kernel that runs jobs, with numbers as `view` sees them; it takes bundles of `bundles`."""
 
     def run(
-        tables: Tables, queue: Jobs, state: LaneState, relative: float, max_steps: int, ahead: bool,
+        tables: Integers, queue: Integers, state: Integers, relative: float, max_steps: int, ahead: bool,
         forced: bool,
     ) -> None:  # fmt: skip
-        tb, jobs, c = _plain_tables(tables), _plain_jobs(queue), _plain_lanes(state)
+        tb, jobs, c = tables_in(tables), jobs_in(queue), lanes_in(state)
         lanes = c.clock.shape[1]
         for lane in range(lanes):
             if jobs.by_unit.shape[0] > 0 and c.cursor[JOB, lane] < 0:
@@ -410,9 +376,9 @@ def _driver(view: Any, name: str) -> Callable[..., None]:
                 c.cursor[JOB, lane] = -1
         numbers = Tables(
             tb.size, tb.components, tb.units, as_constants(tb.unit), as_constants(tb.order),
-            as_constants(tb.holds), as_constants(tb.link_source), as_constants(tb.link_target),
+            as_constants(tb.link_source), as_constants(tb.link_target),
             as_constants(tb.link_end), as_constants(tb.out_links), as_constants(tb.group),
-            as_constants(tb.group_size), as_constants(tb.operators), as_constants(tb.floor),
+            as_constants(tb.group_weight), as_constants(tb.operators), as_constants(tb.floor),
             view(tb.by_unit), view(tb.by_component), view(tb.stoichiometry), view(tb.kinetic),
             view(tb.law_parameters),
         )  # fmt: skip
@@ -431,44 +397,10 @@ def _driver(view: Any, name: str) -> Callable[..., None]:
                 view(way.closure), view(way.torn_values),
             ),
         )  # fmt: skip
-        y, new, dense, absolute = view(c.y), view(c.new), view(c.dense), view(c.absolute)
-        clock, trial = view(c.clock), view(c.trial)
-        while True:
-            jumps, tries = 0, 0
-            for lane in range(lanes):
-                _plan_lane(tb, jobs, c, relative, max_steps, ahead, forced, lane)
-                if c.cursor[NEED, lane] == _JUMP:
-                    jumps += 1
-                elif c.cursor[NEED, lane] == _TRY:
-                    tries += 1
-            if jumps > 0:
-                trial[ALLOWED] = jump_step(
-                    numbers, inputs, trial[START], clock[NOW], y, absolute, relative, s
-                )
-                for lane in range(lanes):
-                    if c.cursor[NEED, lane] == _JUMP:
-                        c.clock[NEXT, lane] = min(c.clock[NEXT, lane], c.trial[ALLOWED, lane])
-                        c.clock[CHANGED, lane] = c.clock[NOW, lane]
-                        c.cursor[NEED, lane] = _PLAN
-                continue
-            if tries == 0:
-                break
-            goes_on = trial[GOES_ON] > 0.5
-            for i in range(tb.size):
-                y[i] = select(goes_on, new[i], y[i])
-            try_step(numbers, inputs, trial[TIME], trial[STEP], y, new, s)
-            trial[ERROR] = error_norm(numbers, y, new, s.k[5], absolute, relative, s.sums)
-            accepted = False
-            for lane in range(lanes):
-                c.trial[GOES_ON, lane] = 0.0
-                if c.cursor[NEED, lane] == _TRY:
-                    status = _judge(jobs, c, max_steps, forced, lane)
-                    accepted = accepted or c.cursor[NEED, lane] == _PLAN
-                    if status != RUNNING:
-                        _finish(tb, jobs, c, relative, status, lane)
-                        c.cursor[NEED, lane] = _PLAN
-            if accepted:
-                prepare_dense(numbers, s, dense)
+        drive(
+            tb, jobs, c, numbers, inputs, s, view(c.y), view(c.new), view(c.dense), view(c.absolute),
+            view(c.clock), view(c.trial), relative, max_steps, ahead, forced, 0, lanes,
+        )  # fmt: skip
 
     run.extra_stamp = name  # type: ignore[attr-defined]
     return kernel(run)  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ import numpy as np
 
 from minifactory.errors import Finding, InputError
 from minifactory.twin.engine import step_control as control
+from minifactory.twin.engine.bundles import Jobs, bundle_of
 from minifactory.twin.engine.flow_course import turned_back
 from minifactory.twin.engine.levels import check_levels
 from minifactory.twin.engine.network import Network
@@ -21,7 +22,6 @@ from minifactory.twin.engine.solution import (
     without_integrals,
 )
 from minifactory.twin.engine.specification import Vessel
-from minifactory.twin.engine.step_control import Jobs
 from minifactory.twin.engine.tables import Array
 
 
@@ -75,7 +75,7 @@ class Stepper:
         lanes.inputs.flows[:] = -1.0  # nothing given can go on from there
         states = port_states(network, ports)
         self._vessels = any(isinstance(unit, Vessel) for unit in network.units)
-        self._given = np.full((2, links), np.nan)
+        self._given = b""
         self._jobs = Jobs(
             first=np.array([0, 1]),
             times=np.zeros((1, 2)),
@@ -99,6 +99,8 @@ class Stepper:
             queue=np.ones(1, dtype=np.int64),
             cancel=np.zeros(1, dtype=np.int64),
         )
+        self._bundles = [bundle_of(part) for part in (tb.of_its_own(), self._jobs, lanes)]
+        self._words = [part.words for part in self._bundles]
 
     @property
     def time(self) -> float:
@@ -137,9 +139,9 @@ class Stepper:
             raise InputError(Finding("advance", f"t1 = {t1} s", f"{self.time} s or later"))
         jobs, lanes = self._jobs, self._lanes
         fresh = np.array((flows0, flows1), dtype=float)
-        if not np.array_equal(fresh, self._given):
+        if fresh.tobytes() != self._given:
             check_flows(self._network, fresh, f"advance to {t1} s")
-            self._given = fresh
+            self._given = fresh.tobytes()
             jobs.flows[0] = fresh[:, order]
         if self._vessels:
             check_levels(self._network, self.state(), np.array([[self.time, t1]]), jobs.flows)
@@ -150,12 +152,14 @@ class Stepper:
         # The bound on steps is per call.
         already = int(lanes.counts[control.ACCEPTED, 0] + lanes.counts[control.REJECTED, 0])
         control.run_jobs(
-            self._layout.tables, jobs, lanes, self._tolerance.relative,
-            already + self._tolerance.max_steps, True, False,
+            *self._words, self._tolerance.relative, already + self._tolerance.max_steps, True, False
         )  # fmt: skip
         if jobs.status[0] != control.DONE:
             raise solver_error(self._layout, int(jobs.status[0]), jobs.counts[0], jobs.clock[0])
-        return np.array(port_values(self._network, self.ports, jobs.out[0])[0][0])
+        if self._vessels:
+            return np.array(port_values(self._network, self.ports, jobs.out[0])[0][0])
+        shape = len(self.ports), self._layout.tables.components
+        return np.array(jobs.out[0, 0, : shape[0] * shape[1]].reshape(shape))
 
     @property
     def passed(self) -> Array:

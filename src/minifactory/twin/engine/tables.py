@@ -29,16 +29,18 @@ KIND, NODES, RADIAL, BOUND, COUPLED, SHARED, ELEMENTS, PER = range(8)
 AT_OPERATORS, AT_SPHERE, AT_STATE, LAW, LAW_AT, LINK_FIRST, OUT_FIRST = range(8, 15)
 # ... and where it keeps its factors in the work array.
 W_FREE, W_BULK, W_INVERSE, W_GAIN, W_SLOPE, W_PARTICLE, W_FREE_PARTICLE, W_JC, W_JQ = range(15, 24)
-# Whether the unit is a vessel, whose volume changes; number of particle sizes.
-VESSEL, SIZES, COLUMNS = range(24, 27)
+# Whether the unit is a vessel, whose volume changes; number of particle sizes; whether films follow flow.
+VESSEL, SIZES, FOLLOWS, COLUMNS = range(24, 28)
 
 # Columns of `by_unit`: liquid volume between the particles (LRM: all liquid) in m3; (1 - eps) / eps of the
-# bed; solid per particle volume (LRM: per liquid volume).
-VOLUME, PHASE, SOLID = range(3)
+# bed; solid per particle volume (LRM: per liquid volume); reciprocal of the flow (s/m3) at which films that
+# follow the flow are given.
+VOLUME, PHASE, SOLID, PER_FLOW, UNIT_ROWS = range(5)
 
 # Columns of `by_component`: axial dispersion / length2 in 1/s and the part that grows with flow in 1/m3; 3
-# k_f / R in 1/s; accessible pore volume per particle volume (LRM: 1); pore * D_p / R2 and D_s / R2 in 1/s.
-DISPERSION, DISPERSIVITY, FILM, PORE, DIFFUSION, SURFACE = range(6)
+# k_f / R in 1/s, of the moment; accessible pore volume per particle volume (LRM: 1); pore * D_p / R2 and
+# D_s / R2 in 1/s; 3 k_f / R as given, and the power of the flow that it follows.
+DISPERSION, DISPERSIVITY, FILM, PORE, DIFFUSION, SURFACE, FILM_GIVEN, FILM_POWER, COMPONENT_ROWS = range(9)
 
 
 class Tables(NamedTuple):
@@ -53,18 +55,17 @@ class Tables(NamedTuple):
     units: int
     unit: Integers  # [u + 1, COLUMNS]; the last row only ends what starts
     order: Integers  # [u, c] coupled components first, then the free ones
-    holds: Integers  # [u, c, b] 1 where a bound state holds or releases a component
     link_source: Integers  # [k] unit, or -1 - inlet; links sorted by target
     link_target: Integers  # [k] unit
     link_end: Integers  # [k] 1: enters the target at its outlet end, so that it flows backwards
     out_links: Integers  # links by source unit
     group: Integers  # [state] which norm a state counts in; -1: none
-    group_size: Array
+    group_weight: Array  # [state] its part of the volume over which that norm is a mean
     # per unit: its elements (nodal.AxialOperators.elements), inlet; particle stiffness, film in and out
     operators: Array
     floor: Array  # [u] least volume (m3) that a vessel counts with when it gives out
-    by_unit: Array  # [u, 3, lane]
-    by_component: Array  # [u, 6, c, lane]
+    by_unit: Array  # [u, UNIT_ROWS, lane]
+    by_component: Array  # [u, COMPONENT_ROWS, c, lane]; a kernel sets the films
     stoichiometry: Array  # [u, c, b, lane]
     kinetic: Array  # [u, b, lane] 1 kinetic, a short time for rapid equilibrium
     law_parameters: Array  # [parameter, lane]
@@ -72,6 +73,10 @@ class Tables(NamedTuple):
     def column(self, which: int) -> Integers:
         """A column of `unit` for all units, (units,)."""
         return self.unit[:-1, which]
+
+    def of_its_own(self) -> Tables:
+        """The same, with numbers that a kernel may change."""
+        return self._replace(by_component=self.by_component.copy())
 
     @property
     def integrals(self) -> int:

@@ -16,6 +16,7 @@ from minifactory.twin.engine.right_hand_side import (
     add_mass_times,
     outlet_concentration_factors,
     right_hand_side,
+    set_films,
     time_derivative,
 )
 from minifactory.twin.engine.stage_factors import factor
@@ -87,6 +88,40 @@ def _moving(tb: Tables, inputs: Inputs) -> bool:
 
 
 @merged_kernel
+def _stage_sums(stage: int, y: Array, k: Array, value: Array, rates: Array, size: int) -> None:
+    """Value of a stage, y + sum_j a_j K_j, and the sum_j C_j K_j of its rates; one pass over memory each."""
+    a, c = _A[stage], _C[stage]
+    if stage == 0:
+        for i in range(size):
+            value[i] = y[i]
+    elif stage == 1:
+        a0, c0, k0 = a[0], c[0], k[0]
+        for i in range(size):
+            value[i] = y[i] + a0 * k0[i]
+            rates[i] = c0 * k0[i]
+    elif stage == 2:
+        a0, a1, c0, c1, k0, k1 = a[0], a[1], c[0], c[1], k[0], k[1]
+        for i in range(size):
+            value[i] = y[i] + a0 * k0[i] + a1 * k1[i]
+            rates[i] = c0 * k0[i] + c1 * k1[i]
+    else:
+        a0, a1, a2, c0, c1, c2, k0, k1, k2 = a[0], a[1], a[2], c[0], c[1], c[2], k[0], k[1], k[2]
+        for i in range(size):
+            value[i] = y[i] + a0 * k0[i] + a1 * k1[i] + a2 * k2[i]
+            rates[i] = c0 * k0[i] + c1 * k1[i] + c2 * k2[i]
+        if stage == 4:
+            a3, c3, k3 = a[3], c[3], k[3]
+            for i in range(size):
+                value[i] += a3 * k3[i]
+                rates[i] += c3 * k3[i]
+        elif stage == 5:
+            a3, a4, c3, c4, k3, k4 = a[3], a[4], c[3], c[4], k[3], k[4]
+            for i in range(size):
+                value[i] += a3 * k3[i] + a4 * k4[i]
+                rates[i] += c3 * k3[i] + c4 * k4[i]
+
+
+@merged_kernel
 def try_step(tb: Tables, inputs: Inputs, t: Number, h: Number, y: Array, new: Array, s: Scratch) -> None:
     """The state at t + h into `new` and the stages into ``s.k``; not finite where a matrix is singular."""
     w = 1.0 / (_GAMMA * h)
@@ -95,6 +130,7 @@ def try_step(tb: Tables, inputs: Inputs, t: Number, h: Number, y: Array, new: Ar
     inputs_at(inputs, t, s.flows, s.inlets)
     for i in range(s.flows.shape[0]):
         s.old_flows[i] = s.flows[i]
+    set_films(tb, s.flows)
     outlet_concentration_factors(tb, 0.0, s.old_flows, s.flows, y, s.old_per, s.per_slope)
     factor(tb, w, s.old_flows, s.old_per, y, s.f, s.work, s.spare)
     if s.course.tears[0] > 0:
@@ -109,25 +145,13 @@ def try_step(tb: Tables, inputs: Inputs, t: Number, h: Number, y: Array, new: Ar
         s.per[u] = s.old_per[u]
     for stage in range(STAGES):
         k = s.k[stage]
-        for i in range(size):
-            s.y[i] = y[i]
-        for j in range(stage):
-            if _A[stage, j] != 0.0:
-                a, other = _A[stage, j], s.k[j]
-                for i in range(size):
-                    s.y[i] += a * other[i]
+        _stage_sums(stage, y, s.k, s.y, s.f, size)
         if changing and stage > 0:
             dt = _TIME[stage] * h
             inputs_at(inputs, t + dt, s.flows, s.inlets)
             outlet_concentration_factors(tb, dt, s.old_flows, s.flows, y, s.per, s.per_slope)
         right_hand_side(tb, s.flows, s.inlets, s.y, s.per, s.flux, s.spare, s.work, k)
         if stage > 0:
-            for i in range(size):
-                s.f[i] = 0.0
-            for j in range(stage):
-                c, other = _C[stage, j], s.k[j]
-                for i in range(size):
-                    s.f[i] += c * other[i]
             add_mass_times(tb, s.f, per_step, k)
         if changing and _D[stage] != 0.0:
             d = h * _D[stage]
@@ -143,17 +167,24 @@ def try_step(tb: Tables, inputs: Inputs, t: Number, h: Number, y: Array, new: Ar
 def error_norm(
     tb: Tables, y: Array, new: Array, error: Array, absolute: Array, relative: float, sums: Array
 ) -> Number:
-    """Square of the largest root mean square of error / (absolute + relative |y|) of a group; or NaN."""
+    """Square of the largest root mean square error of a group, in tolerances; or NaN.
+
+    The mean is over the volume. The tolerance of a group is its absolute one plus the relative part of its
+    largest value, so that the foot of a band is as exact as its top.
+    """
+    groups = sums.shape[0] // 3
     for g in range(sums.shape[0]):
         sums[g] = 0.0
     for i in range(tb.size):
         g = tb.group[i]
         if g >= 0:
-            e = error[i] / (absolute[i] + relative * max(abs(y[i]), abs(new[i])))
-            sums[g] += e * e
+            sums[g] += tb.group_weight[i] * error[i] * error[i]
+            sums[groups + g] = max(sums[groups + g], max(abs(y[i]), abs(new[i])))
+            sums[2 * groups + g] = absolute[i]
     largest, spoiled = 0.0, 0.0
-    for g in range(sums.shape[0]):
-        value = sums[g] / tb.group_size[g]
+    for g in range(groups):
+        allowed = sums[2 * groups + g] + relative * sums[groups + g]
+        value = sums[g] / (allowed * allowed)
         largest = max(largest, value)
         # A comparison would lose a NaN.
         spoiled += 0.0 * value
@@ -171,7 +202,9 @@ def jump_step(
     """
     inputs_at(inputs, t, s.flows, s.inlets)
     outlet_concentration_factors(tb, 0.0, s.flows, s.flows, y, s.per, s.per_slope)
+    set_films(tb, s.flows)
     right_hand_side(tb, s.flows, s.inlets, y, s.per, s.flux, s.spare, s.work, s.k[0])
+    set_films(tb, s.old_flows)
     right_hand_side(tb, s.old_flows, s.old_inlets, y, s.per, s.flux, s.spare, s.work, s.k[1])
     # Only liquid between particles: the others follow it, or stand near equilibrium.
     fastest = 0.0
@@ -180,7 +213,7 @@ def jump_step(
         for i in range(at, at + tb.unit[u, NODES] * tb.components):
             change = s.k[0, i] - select(start > 0.5, 0.0, s.k[1, i])
             fastest = max(fastest, abs(change) / (absolute[i] + relative * abs(y[i])))
-    return 50.0 / fastest
+    return 500.0 / fastest
 
 
 @inline_kernel

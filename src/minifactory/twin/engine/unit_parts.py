@@ -37,6 +37,8 @@ class UnitParts:
     dispersivity: Array
     phase: float = 0.0
     film: Array | None = None
+    film_power: Array | None = None
+    per_flow: float = 0.0
     pore: Array | None = None
     solid: float = 0.0
     diffusion: Array | None = None
@@ -117,6 +119,13 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
     if np.any(pore <= 0.0):
         raise InputError(Finding(where, f"accessible porosity {pore}", "above 0"))
     film = by_component(unit.film_coefficient, components, where + " film_coefficient")
+    power = by_component(unit.film_exponent, components, where + " film_exponent")
+    if np.any(power) and not unit.film_velocity > 0.0:
+        raise InputError(
+            Finding(
+                where, f"film_velocity {unit.film_velocity} m/s", "above 0, the velocity of film_coefficient"
+            )
+        )
     full = unit.model is BedModel.GRM
     inner = by_component(unit.pore_diffusion, components, where + " pore_diffusion") if full else zero
     surface = by_component(unit.surface_diffusion, components, where + " surface_diffusion") if full else zero
@@ -140,6 +149,8 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
         particle=particle,
         sizes=max(len(unit.particle_sizes), 1),
         fronts=fronts,
+        film_power=power,
+        per_flow=1.0 / (unit.film_velocity * unit.area) if np.any(power) else 0.0,
     )
 
 
