@@ -9,7 +9,7 @@ from dataclasses import replace
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.model import Plant
 from minifactory.plant.tagging import tag_table
-from minifactory.recipe.binding import Binding
+from minifactory.recipe.binding import FLOW_SP, PERCENT_B_SP, Binding
 from minifactory.recipe.bound import (
     BoundAction,
     BoundBranch,
@@ -17,6 +17,7 @@ from minifactory.recipe.bound import (
     BoundLeave,
     BoundPhase,
     BoundRecipe,
+    BoundTransfer,
     BoundWatch,
 )
 from minifactory.recipe.branches import conflicts, joined
@@ -97,6 +98,11 @@ def try_bind(recipe: Recipe, plant: Plant, skid: str | None = None) -> tuple[Bou
         aliases=names,
         branches=tuple(branches),
         inputs=bound_inputs(recipe, asked),
+        transfers=tuple(
+            BoundTransfer(item.name, item.sender, item.receiver, item.vessel)
+            for item in recipe.transfers
+            if name in (item.sender, item.receiver)
+        ),
     )
     findings += conflicts(bound)
     return bound, findings
@@ -185,7 +191,10 @@ def _safe(binding: Binding, item: UnitProcedure) -> BoundAction:
 def _phase(step: Step, binding: Binding, names: dict[str, str]) -> BoundPhase:
     phase: Phase = step.phase
     composition = binding.percent_b
-    start = binding.apply(phase.settings, phase.where)
+    waiting, kept = BoundAction(), BoundAction()
+    if phase.delivers or phase.receives:
+        waiting, kept = _waiting(phase, binding)
+    start = _over(kept, binding.apply(phase.settings, phase.where))
     ramp = None
     for instruction in start.instructions:
         if instruction.name == "Gradient":
@@ -223,8 +232,41 @@ def _phase(step: Step, binding: Binding, names: dict[str, str]) -> BoundPhase:
         planned_volume=volume_planned,
         note=phase.note,
         leaves=tuple(BoundLeave(item.when.renamed(names), item.skip, item.at) for item in step.leaves),
+        delivers=phase.delivers,
+        receives=phase.receives,
+        waiting=waiting,
         where=phase.where,
     )
+
+
+def _waiting(phase: Phase, binding: Binding) -> tuple[BoundAction, BoundAction]:
+    """What is sent when a phase has to wait for another skid, and what puts that back when it begins."""
+    aside = binding.copy()
+    stated = phase.while_waiting
+    action = aside.apply(stated, phase.where)
+    setpoints = dict(action.setpoints)
+    flow = setpoints.pop(FLOW_SP, 0.0)
+    if FLOW_SP in binding.table.tags:
+        setpoints[FLOW_SP] = flow
+    before = {
+        **{f"{valve}.SP": binding.index(valve, position) for valve, position in binding.positions.items()},
+        PERCENT_B_SP: binding.percent_b,
+        FLOW_SP: binding.flow,
+    }
+    back = {name: before[name] for name in setpoints if name in before}
+    outlet = binding.outlet if action.outlet is not None else None
+    return replace(action, setpoints=setpoints), BoundAction(back, outlet=outlet)
+
+
+def _over(kept: BoundAction, action: BoundAction) -> BoundAction:
+    """`action` with what `kept` has beyond it; valves first, flow last."""
+    if not kept.setpoints:
+        return action
+    setpoints = {**kept.setpoints, **action.setpoints}
+    flow = setpoints.pop(FLOW_SP, None)
+    ordered = {**setpoints, **({} if flow is None else {FLOW_SP: flow})}
+    outlet = kept.outlet if action.outlet is None else action.outlet
+    return replace(action, setpoints=ordered, outlet=outlet)
 
 
 def _known(item: Interlock, table: TagTable, names: dict[str, str]) -> bool:

@@ -72,6 +72,16 @@ class BoundLeave:
 
 
 @dataclass(frozen=True)
+class BoundTransfer:
+    """A hand-over from skid `sender` to skid `receiver`, through `vessel` or (None) a line."""
+
+    name: str
+    sender: str
+    receiver: str
+    vessel: str | None = None
+
+
+@dataclass(frozen=True)
 class BoundPhase:
     """A phase in terms of tags.
 
@@ -99,6 +109,10 @@ class BoundPhase:
         Loops of which a turn ends with this phase, the inner first.
     asks : tuple of str
         Names of the inputs that must be answered before it begins.
+    delivers, receives : str or None
+        Transfers whose other side must be ready before it begins.
+    waiting : BoundAction
+        Sent when it has to wait for that.
     where : str
         File and line of the recipe.
     """
@@ -117,12 +131,20 @@ class BoundPhase:
     note: str = ""
     leaves: tuple[BoundLeave, ...] = ()
     asks: tuple[str, ...] = ()
+    delivers: str | None = None
+    receives: str | None = None
+    waiting: BoundAction = BoundAction()
     where: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rsplit(".", 1)[-1]
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether it is one side of a transfer."""
+        return self.delivers is not None or self.receives is not None
 
 
 @dataclass(frozen=True)
@@ -188,6 +210,7 @@ class BoundRecipe:
     flow_tag: str = "System.Flow"
     branches: tuple[BoundBranch, ...] = ()
     inputs: tuple[BoundInput, ...] = ()
+    transfers: tuple[BoundTransfer, ...] = ()
 
     def all_phases(self) -> tuple[BoundPhase, ...]:
         """The phases in order, and then those of the branches beside them."""

@@ -93,11 +93,15 @@ class OperationBuilder:
         on_timeout: str | None = None,
         note: str | None = None,
         repeat: Turns | None = None,
+        delivers: str | None = None,
+        receives: str | None = None,
+        while_waiting: Document | None = None,
         **set_at_start: Any,
     ) -> OperationBuilder:
         """Add a phase; `set_at_start` as in :func:`settings`. Returns the same operation."""
         self._phases[name] = {
             **_stated(kind=kind, note=note, repeat=_loop(repeat)),
+            **_stated(delivers=delivers, receives=receives, while_waiting=while_waiting),
             **settings(**set_at_start),
             **_stated(until=until, watch=dict(watch or {}), timeout=timeout, on_timeout=on_timeout),
         }
@@ -156,12 +160,14 @@ class RecipeBuilder:
         self._interlocks: Document = {}
         self._inputs: Document = {}
         self._macros: Document = {}
+        self._transfers: Document = {}
         self._procedure: Document = {}
         self.document: Document = {
             **_stated(name=name, version=version, description=description),
             "inputs": self._inputs,
             "macros": self._macros,
             "interlocks": self._interlocks,
+            "transfers": self._transfers,
             "procedure": self._procedure,
         }
 
@@ -178,6 +184,11 @@ class RecipeBuilder:
         """Add a run-time input; `further` are at, minimum and maximum. Returns the same builder."""
         turns = "yes" if every_turn else None
         self._inputs[name] = _stated(ask=ask, sets=list(sets), every_turn=turns, **further)
+        return self
+
+    def transfer(self, name: str, sender: str, receiver: str, vessel: str | None = None) -> RecipeBuilder:
+        """Add a transfer from skid to skid, through a vessel or a line. Returns the same builder."""
+        self._transfers[name] = _stated(**{"from": sender, "to": receiver, "vessel": vessel})
         return self
 
     def macro(self, name: str, parameters: Mapping[str, str] | None = None) -> OperationBuilder:

@@ -17,6 +17,7 @@ from minifactory.plant.tagging import tag_table
 from minifactory.recipe.bind import try_bind
 from minifactory.recipe.bound import BoundRecipe
 from minifactory.recipe.course import Amount, Course, Stage
+from minifactory.recipe.handing_over import transfer_faults
 from minifactory.recipe.model import Recipe
 from minifactory.recipe.rules import RULES, Facts, estimated_pressure
 from minifactory.units import VOLUME, show
@@ -109,7 +110,7 @@ def check(recipe: Recipe, plant: Plant, skid: str | None = None) -> CheckResult:
     table = tag_table(plant.skids[bound.skid])
     stages = Course(bound, plant, table).stages()
     facts = Facts(bound, plant, table, tuple(stages), recipe.file or recipe.name)
-    found: list[tuple[str, Finding]] = [("", finding) for finding in findings]
+    found: list[tuple[str, Finding]] = [("", finding) for finding in (*findings, *transfer_faults(recipe))]
     for rule in RULES:
         found += rule(facts)
     ledger, levels = _levels(facts)

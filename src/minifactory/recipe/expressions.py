@@ -15,6 +15,20 @@ from minifactory.units import KINDS, Dimension, Kind, measure
 TIME, VOLUME, CV = "time", "volume", "cv"
 PHASE_VARIABLES: Mapping[str, str] = {TIME: "time", VOLUME: "volume", CV: "column volumes"}
 """Names of a phase's own clock and counters, and the kind of each."""
+LEVEL, DELIVERED = "level", "delivered"
+"""Words that say something about a vessel or a transfer: ``level(hold)``, ``delivered(product)``."""
+NO_YES = ("No", "Yes")
+
+
+def about(word: str, name: str) -> str:
+    """The variable ``word(name)``."""
+    return f"{word}({name})"
+
+
+def subject(variable: str, word: str) -> str | None:
+    """The name in the variable ``word(name)``; None for any other variable."""
+    inside = variable.removeprefix(f"{word}(")
+    return inside.removesuffix(")") if inside != variable else None
 
 
 @dataclass(frozen=True)
@@ -133,8 +147,18 @@ class Expression:
         return tuple(found.values())
 
     def tags(self) -> tuple[str, ...]:
-        """Names of tags or aliases that it reads (all variables but the phase's own)."""
+        """Names of tags or aliases that it reads (no phase's own counters, no levels, no deliveries)."""
+        words = (LEVEL, DELIVERED)
+        return tuple(name for name in self.external() if all(subject(name, word) is None for word in words))
+
+    def external(self) -> tuple[str, ...]:
+        """Everything that it reads beyond the phase's own counters."""
         return tuple(item.name for item in self.variables() if item.name not in PHASE_VARIABLES)
+
+    def subjects(self, word: str) -> tuple[str, ...]:
+        """Vessels (of ``level``) or transfers (of ``delivered``) that it names."""
+        found = (subject(item.name, word) for item in self.variables())
+        return tuple(name for name in found if name is not None)
 
     def literals(self) -> tuple[Literal, ...]:
         """Every number in it, in order of appearance."""

@@ -8,6 +8,7 @@
     product    = signed { ("*" | "/") signed }
     signed     = "-" signed | atom
     atom       = number [unit] | name | function "(" ... ")" | "(" condition ")" | "after" number unit
+               | "level" "(" vessel ")" | "delivered" "(" transfer ")"
 
 A unit follows its number and has no blanks around ``/`` or ``*``: ``0.1 mAU/s``. A plain ``5 CV``, ``10 min``
 or ``20 mL`` where yes or no is expected means that this much of the phase has passed.
@@ -16,9 +17,13 @@ or ``20 mL`` where yes or no is expected means that this much of the phase has p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.recipe.expressions import (
+    DELIVERED,
+    LEVEL,
+    NO_YES,
     PHASE_VARIABLES,
     Arithmetic,
     Both,
@@ -35,10 +40,12 @@ from minifactory.recipe.expressions import (
     Truth,
     Value,
     Variable,
+    about,
     describe_dimension,
     dimension_of,
     powers,
     render,
+    subject,
 )
 from minifactory.recipe.tokens import KEYWORDS, Token, tokenize
 from minifactory.units import KINDS, Dimension, Kind, measure
@@ -252,7 +259,9 @@ class _Parser:
             return self.truth(self.atom(), place)
         if token.sort == "name" and token.text not in KEYWORDS:
             self.next += 1
-            return self.function(token) if self.token.text == "(" else self.variable(token)
+            if self.token.text != "(":
+                return self.variable(token)
+            return self.about(token) if token.text in (LEVEL, DELIVERED) else self.function(token)
         shown = f'"{token.text}"' if token.text else "the end"
         raise self.fault(token.place, f"{shown} was found", "a number with its unit, a name or a function")
 
@@ -282,6 +291,20 @@ class _Parser:
         if isinstance(kind, Kind):
             return Variable(token.text, dimension_of(kind))
         return Variable(token.text, (), kind)
+
+    def about(self, token: Token) -> Variable:
+        """``level(VESSEL)`` or ``delivered(TRANSFER)``: a variable of that name."""
+        self.expect("(")
+        named = self.token
+        self.next += named.sort != "end"
+        name = about(token.text, named.text)
+        if named.sort != "name" or name not in self.names:
+            known = [inside for key in self.names if (inside := subject(key, token.text)) is not None]
+            what = "vessel" if token.text == LEVEL else "transfer"
+            found = f'no {what} "{named.text}" is known here'
+            raise self.fault(named.place, found, remedy=did_you_mean(named.text, known))
+        self.expect(")")
+        return self.variable(replace(token, text=name))
 
     def function(self, token: Token) -> Node:
         name = token.text
@@ -354,6 +377,8 @@ class _Parser:
         if isinstance(node, Literal) and node.dimension in _AXES:
             name = _AXES[node.dimension]
             return Compare(">=", Variable(name, node.dimension), node)
+        if isinstance(node, Variable) and subject(node.name, DELIVERED) is not None:
+            return Compare("==", node, Choice(NO_YES[1], 1))
         remedy = "Compare it, e.g. with > or <."
         if isinstance(node, Variable) and node.choices:
             remedy = f"Write e.g. {node.name} == {node.choices[-1]}."

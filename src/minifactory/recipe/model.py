@@ -137,7 +137,9 @@ class Phase:
     """The smallest step: settings at its start, watches while it runs, and the condition of its end.
 
     `until` is an :class:`Expression` (a plain ``5 CV`` is the expression ``cv >= 5 CV``); `timeout` in s
-    bounds a phase whose end depends on a measurement.
+    bounds a phase whose end depends on a measurement. `delivers` and `receives` name a transfer: the phase
+    begins when the skid at its other end is ready, and `while_waiting` is set until then (without a flow in
+    it the pumps stop).
     """
 
     name: str
@@ -149,6 +151,9 @@ class Phase:
     on_timeout: OnTimeout = OnTimeout.HOLD
     note: str = ""
     repeat: Repeat | None = None
+    delivers: str | None = None
+    receives: str | None = None
+    while_waiting: Settings = Settings()
     where: str = field(default="", compare=False)
 
 
@@ -253,6 +258,27 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """A product that one skid hands over to another, again and again.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    sender, receiver : str
+        The skids.
+    vessel : str or None
+        Where it is kept in between; None: a line from skid to skid.
+    """
+
+    name: str
+    sender: str
+    receiver: str
+    vessel: str | None = None
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """The whole procedure and what guards it."""
 
@@ -263,6 +289,7 @@ class Recipe:
     description: str = ""
     inputs: tuple[Input, ...] = ()
     file: str = field(default="", compare=False)
+    transfers: tuple[Transfer, ...] = ()
 
     @property
     def skids(self) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from minifactory.recipe.expressions import DELIVERED, LEVEL, NO_YES, about
 from minifactory.recipe.grammar import Names
 from minifactory.signals.tags import TagTable
-from minifactory.units import Kind
+from minifactory.units import VOLUME, Kind
 
 SHORT_NAMES: dict[str, str] = {
     "UV": "UV1.Signal",
@@ -30,3 +33,10 @@ def condition_names(table: TagTable) -> Names:
         tag.name: tag.choices if tag.choices else tag.kind for tag in table.readable
     }
     return {**{name: known[tag] for name, tag in aliases(table).items() if tag in known}, **known}
+
+
+def skid_names(table: TagTable, vessels: Iterable[str], transfers: Iterable[str]) -> Names:
+    """What the conditions of the phases of a skid may name: its tags, ``level(VESSEL)`` of any vessel, and
+    ``delivered(NAME)`` of its own transfers."""
+    levels: dict[str, Kind | tuple[str, ...]] = {about(LEVEL, name): VOLUME for name in vessels}
+    return {**condition_names(table), **levels, **{about(DELIVERED, name): NO_YES for name in transfers}}

@@ -184,6 +184,10 @@ def _operation(operation: Operation, path: str) -> Outline:
 
 def _phase(phase: Phase, path: str) -> Outline:
     children = []
+    if phase.delivers:
+        children.append(Outline("delivers", phase.delivers))
+    if phase.receives:
+        children.append(Outline("receives", phase.receives))
     done = settings_text(phase.settings)
     if done:
         children.append(Outline("set", done))

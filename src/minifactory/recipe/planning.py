@@ -73,7 +73,7 @@ def latest_time(until: Expression, flow: float, column_volume: float, ramp: Ramp
 
 def measured(until: Expression) -> bool:
     """Whether the condition depends on anything but the phase's own counters."""
-    return bool(until.tags())
+    return bool(until.external())
 
 
 def _time(node: Node, flow: float, column_volume: float, ramp: Ramp | None, certain: bool) -> float | None:

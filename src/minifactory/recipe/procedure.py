@@ -9,7 +9,7 @@ as by a watch that has fired. The procedure asks; controller and prediction deci
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -24,9 +24,11 @@ from minifactory.recipe.bound import (
     BoundRecipe,
     BoundWatch,
 )
-from minifactory.recipe.conditions import Evaluator, Sample
+from minifactory.recipe.conditions import Evaluator, Expression, Sample
+from minifactory.recipe.expressions import DELIVERED, LEVEL, about
 from minifactory.recipe.grammar import parse_condition
 from minifactory.recipe.model import OnTimeout
+from minifactory.recipe.transfers import Transfers, TransferState
 from minifactory.units import VOLUME, show
 
 NEXT_TUBE = "next_fraction"
@@ -46,12 +48,14 @@ class Breakpoint:
     """What one scan of the method found.
 
     `fired` are the watches that came true; `ended` tells why the phase is over (None: it goes on);
-    `timeout` what its time-out asks for (None: nothing).
+    `timeout` what its time-out asks for (None: nothing); `begins` is there when the phase that stood waiting
+    for another skid begins now.
     """
 
     fired: list[BoundWatch] = field(default_factory=list)
     ended: str | None = None
     timeout: OnTimeout | None = None
+    begins: Asked | None = None
 
 
 class Procedure:
@@ -69,6 +73,8 @@ class Procedure:
         Watches of this phase that somebody has called off.
     passed_over : set of int
         Positions of phases to come that somebody has called off.
+    levels : mapping of str to float or None
+        Vessel -> m3 that it holds, as its estimator says; whoever runs the procedure keeps it up to date.
     """
 
     def __init__(self, bound: BoundRecipe) -> None:
@@ -88,15 +94,56 @@ class Procedure:
         self._leaves: list[tuple[BoundLeave, Evaluator]] = []
         self._beside: list[Beside] = []
         self._reason: str | None = None
+        self.levels: Mapping[str, float | None] = {}
+        self._transfers = Transfers(bound.skid, bound.transfers)
+        self._waits = False
+        self._further = _reads_further(bound)
 
     @property
     def in_phase(self) -> bool:
         """Whether a phase has begun and neither ended nor been left."""
-        return self.phase is not None and not self._left
+        return self.phase is not None and not self._left and not self._waits
+
+    # Hand-shakes with other skids
+
+    def published(self) -> Mapping[str, TransferState]:
+        """Where this skid stands in each of its transfers, for its peers."""
+        phase = self.phase
+        if phase is not None and phase.hands_over and self.in_phase:
+            self._transfers.count(phase, self.phase_volume)
+        return self._transfers.published()
+
+    def heard(self) -> Mapping[str, TransferState]:
+        """Where the peers stand, as far as it is known."""
+        return self._transfers.heard()
+
+    def hear(self, states: Mapping[str, TransferState]) -> None:
+        """What the peers have published by now; also what is not new, late or doubled may be told."""
+        self._transfers.hear(states)
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """Transfers for which the phase stands waiting, before it has begun; empty when none does.
+
+        Meanwhile :attr:`phase` is the phase to come, and its counters tell time and volume of the wait.
+        """
+        phase = self.phase
+        return self._transfers.shut(phase) if phase is not None and self._waits else ()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the phase has not begun, for another skid is not ready."""
+        return self._waits
+
+    @property
+    def disagreement(self) -> str:
+        """Why waiting will not help, by the numbers of both sides; empty when all is well."""
+        phase = self.phase
+        return self._transfers.disagreement(phase) if phase is not None and self._waits else ""
 
     def leave(self) -> None:
         """Leave the phase for good before its end (stop, abort); its counters stay."""
-        self._left = True
+        self._left, self._waits = True, False
         self._until, self._watches, self._leaves, self._beside = None, [], [], []
 
     def following(self) -> int:
@@ -140,10 +187,50 @@ class Procedure:
 
     def begin(self, position: int, process: float) -> Asked | None:
         """Go to the phase at `position`; what it asks for at its start, or None when there is no such
-        phase."""
+        phase.
+
+        A phase that hands over begins only when the other skid is ready (:attr:`waiting`); until then what is
+        asked is what it does meanwhile, and the breakpoint at which it begins says so.
+        """
+        before, after = self.phase, self._at(position)
+        if before is not None and before.hands_over and not self._waits:
+            self._transfers.end(before, process, self.phase_volume)
+        if after is not None and after.hands_over:
+            self._transfers.arrive(after, process)
+            if self._transfers.shut(after):
+                return self._wait(position, after, process)
+            self._transfers.begin(after, process)
+        return self._enter(position, process)
+
+    def _at(self, position: int) -> BoundPhase | None:
+        return self.bound.phases[position] if 0 <= position < len(self.bound.phases) else None
+
+    def _wait(self, position: int, phase: BoundPhase, process: float) -> Asked:
+        """Stand before `phase`."""
+        for item in self._beside:
+            item.carry(self.phase_time, self.phase_volume)
+        self.position, self.started = position, process
+        self._tube_began -= self.phase_volume
+        self.phase_time = self.phase_volume = 0.0
+        self._until, self._watches, self._leaves, self._reason = None, [], [], None
+        self._beside = [item for item in self._beside if item.branch.last >= position]
+        self._left, self._waits = False, True
+        self.cancelled.clear()
+        return Asked(phase.path, phase.waiting)
+
+    def _go_on(self, process: float) -> Breakpoint | None:
+        """Begin the phase that stands waiting, if the other skid is ready."""
+        phase = self.phase
+        if phase is None or self._transfers.shut(phase):
+            return None
+        self._transfers.begin(phase, process)
+        return Breakpoint(begins=self._enter(self.position, process))
+
+    def _enter(self, position: int, process: float) -> Asked | None:
         for item in self._beside:
             item.carry(self.phase_time, self.phase_volume)
         self.position = position
+        self._waits = False
         self._tube_began -= self.phase_volume
         self.phase_time = self.phase_volume = 0.0
         self.started = process
@@ -173,6 +260,8 @@ class Procedure:
             "leaves": [evaluator.memory() for _, evaluator in self._leaves],
             "beside": [item.memory() for item in self._beside],
             "reason": self._reason,
+            "transfers": self._transfers.memory(),
+            "waits": self._waits,
         }
         tube = (self._tube, self._tube_began)
         return (tube, until, rest, *(evaluator.memory() for _, evaluator in self._watches))
@@ -202,7 +291,13 @@ class Procedure:
             What :meth:`memory` gave.
         """
         rest = memory[2] if memory else {}
-        self.begin(position, started)
+        phase = self._at(position)
+        if rest.get("transfers"):
+            self._transfers.recall(rest["transfers"])
+        if phase is not None and rest.get("waits"):
+            self._wait(position, phase, started)
+        else:
+            self._enter(position, started)
         self.phase_time, self.phase_volume = time, volume
         self.cancelled = set(rest.get("cancelled", ()))
         self.passed_over = set(rest.get("passed_over", ()))
@@ -238,7 +333,7 @@ class Procedure:
     def needs(self) -> frozenset[str]:
         """Tags and aliases that the conditions of this phase read."""
         phase = self.phase
-        if phase is None:
+        if phase is None or self._waits:
             return frozenset()
         names = set(phase.until.tags())
         for watch, _ in self._watches:
@@ -252,7 +347,9 @@ class Procedure:
     @property
     def watching(self) -> bool:
         """Whether anything but the end of the phase is looked for."""
-        return bool(self._watches or self._leaves or any(not item.done for item in self._beside))
+        return bool(
+            self._waits or self._watches or self._leaves or any(not item.done for item in self._beside)
+        )
 
     @property
     def beside(self) -> tuple[str, ...]:
@@ -261,9 +358,13 @@ class Procedure:
 
     def evaluate(self, sample: Sample) -> Breakpoint | None:
         """What the conditions say in this scan; None when nothing fired."""
+        if self._waits:
+            return self._go_on(sample.time)
         until, phase = self._until, self.phase
         if until is None or phase is None:
             return None
+        if self._further:
+            sample = replace(sample, values={**sample.values, **self._told()})
         found: Breakpoint | None = None
         spent: list[BoundWatch] = []
         for _, evaluator in self._leaves:
@@ -294,6 +395,23 @@ class Procedure:
             if phase.on_timeout is OnTimeout.NEXT:
                 found.ended = found.ended or f"time-out after {phase.timeout:g} s"
         return self._wait_for_branches(found) if self._beside else found
+
+    @property
+    def levels_needed(self) -> frozenset[str]:
+        """Vessels whose level the conditions of this phase read."""
+        phases = [] if self.phase is None or self._waits else [self.phase]
+        phases += [item.phase for item in self._beside if item.phase is not None]
+        return frozenset(
+            name for phase in phases for item in _conditions(phase) for name in item.subjects(LEVEL)
+        )
+
+    def _told(self) -> dict[str, float | None]:
+        """What conditions read that is no tag: deliveries, and levels of vessels."""
+        delivered = {
+            about(DELIVERED, item.name): float(self._transfers.delivered(item.name))
+            for item in self.bound.transfers
+        }
+        return {**{about(LEVEL, name): volume for name, volume in self.levels.items()}, **delivered}
 
     def _evaluate_beside(self, sample: Sample, found: Breakpoint | None) -> Breakpoint | None:
         for item in self._beside:
@@ -352,6 +470,7 @@ class Procedure:
         before, fired = self.phase, set(self.fired)
         gone = {self.bound.phases[place].path for place in self.passed_over}
         self.bound = bound
+        self._further = _reads_further(bound)
         self.passed_over = {
             place for place, item in enumerate(bound.phases) if place > self.position and item.path in gone
         }
@@ -378,6 +497,22 @@ class Procedure:
             self._tube, self._tube_began = action.fraction_volume, volume
 
 
+def _conditions(phase: BoundPhase) -> Iterator[Expression]:
+    yield phase.until
+    yield from (watch.when for watch in phase.watches)
+    yield from (leave.when for leave in phase.leaves)
+
+
+def _reads_further(bound: BoundRecipe) -> bool:
+    """Whether any condition reads more than tags and counters: levels or deliveries."""
+    return any(
+        item.subjects(word)
+        for phase in bound.all_phases()
+        for item in _conditions(phase)
+        for word in (LEVEL, DELIVERED)
+    )
+
+
 def locked(procedure: Procedure, bound: BoundRecipe) -> list[Finding]:
     """What `bound` would change of what has run or runs: phases before the position, and of the running one
     its start, the watches that have fired, and the branches beside it. Empty when nothing."""
@@ -387,7 +522,15 @@ def locked(procedure: Procedure, bound: BoundRecipe) -> list[Finding]:
         findings.append(Finding("edit", "another recipe, skid or start", "the recipe that runs, changed"))
     running = procedure.position if procedure.in_phase else -1
     fired = set(procedure.fired) if running >= 0 else set()
-    for place, phase in enumerate(old.phases[: procedure.position + 1]):
+    if old.transfers != bound.transfers:
+        findings.append(Finding("edit", "other transfers", "those that the peers know"))
+    reached = procedure.position + (0 if procedure.waiting else 1)
+    if procedure.waiting and procedure.position < len(bound.phases):
+        here, there = old.phases[procedure.position], bound.phases[procedure.position]
+        if (here.path, here.delivers, here.receives) != (there.path, there.delivers, there.receives):
+            remedy = "It waits for another skid already; change what follows it."
+            findings.append(Finding(f"edit {here.path}", "it would be another phase", remedy=remedy))
+    for place, phase in enumerate(old.phases[:reached]):
         new = bound.phases[place] if place < len(bound.phases) else None
         where = f"edit {phase.path}"
         if new is None or new.path != phase.path:
@@ -403,16 +546,17 @@ def locked(procedure: Procedure, bound: BoundRecipe) -> list[Finding]:
             what = "its start and what has fired" if place == running else "it has run and"
             found = f"{what} {'are' if place == running else 'is'} locked"
             findings.append(Finding(where, found, remedy="Change only what is still to come."))
-    begun = [item for item in old.branches if item.first <= procedure.position]
+    begun = [item for item in old.branches if item.first < reached]
     if [(item.path, item.phases) for item in begun] != [
-        (item.path, item.phases) for item in bound.branches if item.first <= procedure.position
+        (item.path, item.phases) for item in bound.branches if item.first < reached
     ]:
         findings.append(Finding("edit", "a branch that has begun would be another", "only what is to come"))
     return findings
 
 
 def _content(phase: BoundPhase) -> tuple[object, ...]:
-    return phase.path, phase.kind, phase.start, phase.until, phase.watches, phase.timeout, phase.on_timeout
+    own = (phase.path, phase.kind, phase.start, phase.delivers, phase.receives, phase.waiting)
+    return (*own, phase.until, phase.watches, phase.timeout, phase.on_timeout)
 
 
 @lru_cache(maxsize=64)

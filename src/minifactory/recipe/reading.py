@@ -30,10 +30,11 @@ from minifactory.recipe.model import (
     Recipe,
     Repeat,
     Settings,
+    Transfer,
     UnitProcedure,
     Watch,
 )
-from minifactory.recipe.names import condition_names
+from minifactory.recipe.names import condition_names, skid_names
 from minifactory.recipe.unroll import MOST_STEPS, MOST_TURNS, size
 from minifactory.signals.tags import TagTable
 from minifactory.units import (
@@ -86,8 +87,9 @@ def read_recipe(top: Reader, plant: Plant, tables: Mapping[str, TagTable]) -> Re
         key: kind for table in reversed(list(tables.values())) for key, kind in condition_names(table).items()
     }
     interlocks = tuple(_interlock(item, place, everything) for item, place in _members(top, "interlocks"))
+    transfers = tuple(_transfer(item, place, plant) for item, place in _members(top, "transfers"))
     procedure = tuple(
-        _unit_procedure(item, place, plant, tables)
+        _unit_procedure(item, place, plant, tables, transfers)
         for item, place in _members(top, "procedure", required=True)
     )
     if not procedure and "procedure" in top:
@@ -95,7 +97,18 @@ def read_recipe(top: Reader, plant: Plant, tables: Mapping[str, TagTable]) -> Re
     inputs = tuple(_input(item, place) for item, place in _members(top, "inputs"))
     top.ignore("macros")
     top.finish()
-    return Recipe(name, version, procedure, interlocks, description, inputs, top.file)
+    return Recipe(name, version, procedure, interlocks, description, inputs, top.file, transfers)
+
+
+def _transfer(item: Reader, place: str, plant: Plant) -> Transfer:
+    _check_name(item, place)
+    sender, receiver = (item.reference(key, plant.skids, "skid") for key in ("from", "to"))
+    if sender is not None and sender == receiver:
+        found = f'"{sender}" hands over to itself'
+        item.fail(found, "two skids", "Phases of one skid follow one another anyway.", key="to")
+    vessel = item.reference("vessel", plant.vessels, "vessel", required=False)
+    item.finish()
+    return Transfer(item.name, sender or "", receiver or "", vessel, place)
 
 
 def _input(item: Reader, place: str) -> Input:
@@ -166,16 +179,25 @@ class _Scope:
     columns: tuple[str, ...]
     table: TagTable | None
     names: Names
+    transfers: tuple[Transfer, ...] = ()
 
 
-def _unit_procedure(item: Reader, place: str, plant: Plant, tables: Mapping[str, TagTable]) -> UnitProcedure:
+def _unit_procedure(
+    item: Reader,
+    place: str,
+    plant: Plant,
+    tables: Mapping[str, TagTable],
+    transfers: tuple[Transfer, ...],
+) -> UnitProcedure:
     _check_name(item, place)
     skid = item.reference("skid", plant.skids, "skid")
     table = tables.get(skid or "")
     columns = [column.name for column in plant.columns.values() if skid is None or column.skid == skid]
     column = item.reference("column", columns, "column of this skid", required=False)
     allowed = (column,) if column else tuple(columns) if "column" in item else ()
-    scope = _Scope(plant, allowed, table, condition_names(table) if table else {})
+    mine = tuple(item for item in transfers if skid in (item.sender, item.receiver))
+    names = skid_names(table, plant.vessels, [item.name for item in mine]) if table else {}
+    scope = _Scope(plant, allowed, table, names, mine)
     start, safe = (_inner_settings(item, key, scope) for key in ("start", "safe"))
     operations = tuple(
         _operation(member, place, scope) for member, place in _members(item, "operations", required=True)
@@ -223,6 +245,9 @@ def _branch(item: Reader, place: str, scope: _Scope) -> Branch:
     if not phases:
         item.fail("no phase", "at least one", key="phases")
     for phase in phases:
+        if phase.delivers or phase.receives:
+            remedy = "Put it among the phases of the operation."
+            item.fail(f'"{phase.name}" of a branch hands something over', remedy=remedy)
         if phase.repeat is not None and phase.repeat.until is not None:
             item.fail(f'the loop of "{phase.name}" in a branch ends early', 'a number, e.g. "repeat: 3"')
     item.finish()
@@ -251,8 +276,50 @@ def _phase(item: Reader, place: str, scope: _Scope) -> Phase:
     on_timeout = _choice(item, "on_timeout", OnTimeout, OnTimeout.HOLD)
     note = item.text("note", "")
     repeat = _repeat(item, scope.names, scope.table is not None)
+    delivers, receives = (_side(item, key, scope) for key in ("delivers", "receives"))
+    waiting = _while_waiting(item, scope, bool(delivers or receives))
     item.finish()
-    return Phase(item.name, kind, settings, until, watches, timeout, on_timeout, note, repeat, place)
+    return Phase(
+        name=item.name,
+        kind=kind,
+        settings=settings,
+        until=until,
+        watches=watches,
+        timeout=timeout,
+        on_timeout=on_timeout,
+        note=note,
+        repeat=repeat,
+        delivers=delivers,
+        receives=receives,
+        while_waiting=waiting,
+        where=place,
+    )
+
+
+def _side(item: Reader, key: str, scope: _Scope) -> str | None:
+    """The transfer that a phase delivers to or receives from; it must belong to that side of the skid."""
+    name = item.reference(key, [known.name for known in scope.transfers], "transfer here", required=False)
+    for known in scope.transfers:
+        skid = known.sender if key == "delivers" else known.receiver
+        if known.name == name and scope.table is not None and scope.table.skid != skid:
+            other = "receives" if key == "delivers" else "delivers"
+            found = f'"{name}" goes from {known.sender} to {known.receiver}, and this is {scope.table.skid}'
+            item.fail(found, remedy=f'Write "{other}", or turn the transfer round.', key=key)
+            return None
+    return name
+
+
+def _while_waiting(item: Reader, scope: _Scope, hands_over: bool) -> Settings:
+    settings = _inner_settings(item, "while_waiting", scope)
+    if settings == Settings():
+        return settings
+    lasting = replace(settings, instructions=(), gradient=None, fractions=None, setpoints={}) == settings
+    if not hands_over:
+        remedy = 'It belongs to a phase that "delivers" or "receives".'
+        item.fail("nothing is waited for here", remedy=remedy, key="while_waiting")
+    elif not lasting:
+        item.fail("instructions, gradients, fractions or `set`", "flow, valves, vessels", key="while_waiting")
+    return settings
 
 
 def _watch(item: Reader, place: str, scope: _Scope) -> Watch:

@@ -142,6 +142,7 @@ def _phase(phase: Phase, path: str, change: _Change) -> Phase:
         until=_expression(phase.until, f"{path}.until", change),
         watches=tuple(_watch(item, f"{path}.watch.{item.name}", change) for item in phase.watches),
         timeout=timeout,
+        while_waiting=_settings(phase.while_waiting, f"{path}.while_waiting", change),
         repeat=_repeat(phase.repeat, path, change),
     )
 

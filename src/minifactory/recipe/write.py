@@ -36,6 +36,10 @@ def document_of(recipe: Recipe) -> Document:
         description=recipe.description,
         inputs={item.name: _input(item) for item in recipe.inputs},
         interlocks={item.name: _interlock(item) for item in recipe.interlocks},
+        transfers={
+            item.name: _stated(**{"from": item.sender, "to": item.receiver, "vessel": item.vessel})
+            for item in recipe.transfers
+        },
         procedure={item.name: _unit_procedure(item) for item in recipe.procedure},
     )
 
@@ -117,8 +121,10 @@ def _operation(operation: Operation) -> Document:
 def _phase(phase: Phase) -> Document:
     return {
         **_stated(kind=phase.kind.value if phase.kind is not PhaseKind.OTHER else None, note=phase.note),
+        **_stated(delivers=phase.delivers, receives=phase.receives),
         **settings_document(phase.settings),
         **_stated(
+            while_waiting=settings_document(phase.while_waiting),
             until=phase.until.text or str(phase.until),
             watch={item.name: _watch(item) for item in phase.watches},
             timeout=phase.timeout and phase.timeout.text,
