@@ -10,6 +10,7 @@ from minifactory.twin.binding import (
     AntiLangmuir,
     BiLangmuir,
     BindingModel,
+    Breakthrough,
     Colloidal,
     Freundlich,
     GeneralisedIonExchange,
@@ -70,6 +71,13 @@ def _specimens() -> list[Specimen]:
             lambda t: GeneralisedIonExchange(
                 "salt", "pH", 1200.0, 7.0, {"a": (-3.4, -0.8, 0.0), "b": (-4.9, -0.5, 0.1)},
                 {"a": (4.7, -0.6, 0.0), "b": (3.7, -0.3, 0.05)}, sigma, t, 150.0,
+            ),
+        ),
+        Specimen(
+            "breakthrough",
+            None,
+            Breakthrough(
+                {"a": 3.0, "b": 2.0}, {"a": 0.8, "b": 0.5}, {"a": 40.0, "b": 60.0}, "salt", 200.0, 250.0
             ),
         ),
         Specimen(

@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 
 from minifactory.errors import Finding, InputError
 from minifactory.plant.parameter_kinds import COLUMN, COLUMN_SPECIES, ParameterKind
-from minifactory.units import NUMBER
+from minifactory.units import CONCENTRATION, NUMBER, POSITIVE, TIME
 
 GROUP = "minifactory.binding"
 NEVER_BINDS = -600.0
@@ -171,6 +171,17 @@ _CPA_COLUMN = (
     _one("neighbours", "neighbours", False),
 )
 
+_BREAKTHROUGH = {
+    "load_half": ParameterKind(
+        CONCENTRATION, "load at which half of the feed breaks through", 0.0, 1e5, per_volume=True
+    ),
+    "load_spread": ParameterKind(CONCENTRATION, "standard deviation of it, per column volume", 1e-9, 1e5),
+    "release_time": ParameterKind(TIME, "time constant of elution at the release concentration", 1e-3, 1e6),
+    "load_residence_time": ParameterKind(TIME, "column volume over flow at which they hold", 1e-3, 1e6),
+    "release_concentration": ParameterKind(CONCENTRATION, "salt at which what is bound leaves", 1e-6, 1e5),
+    "release_power": ParameterKind(POSITIVE, "power of the salt in the rate of elution", 1.0, 20.0),
+}
+
 BUILT_IN: tuple[BindingKind, ...] = (
     BindingKind("linear", "Linear", "a line", (_one("k_eq", "henry"), _K_KIN)),
     BindingKind(
@@ -228,6 +239,20 @@ BUILT_IN: tuple[BindingKind, ...] = (
             Term("conversion", ("conversion_2", "conversion_3"), required=False, open_ended=True),
         ),
         _CAPACITY, ("counter_ion",),
+    ),
+    BindingKind(
+        "breakthrough", "Breakthrough", "capture known by its breakthrough: an error function of the load",
+        (
+            Term("half", ("load_half",), kinds=_BREAKTHROUGH),
+            Term("spread", ("load_spread",), kinds=_BREAKTHROUGH),
+            Term("release", ("release_time",), kinds=_BREAKTHROUGH),
+        ),
+        (
+            Term("residence", ("load_residence_time",), kinds=_BREAKTHROUGH),
+            Term("reference", ("release_concentration",), kinds=_BREAKTHROUGH),
+            Term("power", ("release_power",), False, kinds=_BREAKTHROUGH),
+        ),
+        ("salt",),
     ),
     BindingKind(
         "CPA", "Colloidal", "colloidal particle adsorption", _CPA, _CPA_COLUMN, ("salt",), ("salt",),

@@ -7,6 +7,7 @@ kernel. A further model is one such file, offered under the entry point group ``
 
 from minifactory.twin.binding.anti_langmuir import AntiLangmuir
 from minifactory.twin.binding.bi_langmuir import BiLangmuir
+from minifactory.twin.binding.breakthrough import Breakthrough
 from minifactory.twin.binding.colloidal import Colloidal
 from minifactory.twin.binding.freundlich import Freundlich
 from minifactory.twin.binding.generalised_ion_exchange import GeneralisedIonExchange
@@ -27,6 +28,7 @@ __all__ = [
     "BiLangmuir",
     "BindingLaw",
     "BindingModel",
+    "Breakthrough",
     "Colloidal",
     "CompiledBinding",
     "Freundlich",
