@@ -31,9 +31,7 @@ def load(
     times = np.linspace(0.0, end, 161)
     state = network.initial_state(np.array([20.0, 0.0]))
     section = Section(0.0, end, np.full(len(links), flow), np.array([[20.0, feed]]))
-    run = integrate(
-        network, state, [section], times, columns, Tolerance(1e-5, scales=np.array([20.0, feed]))
-    )
+    run = integrate(network, state, [section], times, columns, Tolerance(1e-5, scales=np.array([20.0, feed])))
     assert run.balance.closure.max() < 1e-10
     fed = np.maximum(times * flow / CV - POROSITY, 0.0) * feed
     return fed, run.outlet[:, :, 1] / feed, run.state
