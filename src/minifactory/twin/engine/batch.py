@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from minifactory.errors import Finding, InputError, SolverError
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.parallel import run_all
 from minifactory.twin.engine.sections import Section, Tolerance
-from minifactory.twin.engine.solution import MassBalance, Solution, prepare
+from minifactory.twin.engine.solution import MassBalance, Solution, Task, estimated_error, prepare
 from minifactory.twin.engine.tables import Array
 
 
@@ -57,6 +57,13 @@ class Batch:
     balances: tuple[MassBalance | None, ...]
     faults: tuple[SolverError | None, ...]
     steps: Array
+    tasks: tuple[Task, ...] = field(default=(), repr=False, compare=False)
+
+    def error(self, i: int) -> Array:
+        """Estimate of the error of simulation i, (ports, nc), as :attr:`Solution.error`; NaN if it failed."""
+        if self.faults[i] is not None:
+            return np.full(self.outlet.shape[2:], np.nan)
+        return estimated_error(self.tasks[i], self.outlet[i])
 
 
 class Cancellation:
@@ -130,4 +137,7 @@ def simulate_many(
     balances = [None if solution is None else solution.balance for solution in solutions]
     faults = [outcome if isinstance(outcome, SolverError) else None for outcome in outcomes]
     steps = np.array([0 if solution is None else solution.steps for solution in solutions])
-    return Batch(tasks[0].output_times, tuple(ports), outlet, passed, tuple(balances), tuple(faults), steps)
+    return Batch(
+        tasks[0].output_times, tuple(ports), outlet, passed, tuple(balances), tuple(faults), steps,
+        tuple(tasks),
+    )  # fmt: skip
