@@ -115,39 +115,44 @@ def test_a_changed_plug_in_is_compiled_again(tmp_path: Path) -> None:
     assert stamps[0] == stamps[2] != stamps[1]
 
 
-# Two laws whose compiled functions have the same names: both are driven through one inner function.
-# Linked by that name from the cache, each once called the other's, with another layout of its numbers.
-TWO_LAWS = """
+# Laws without a Jacobian of their own go through one inner function for differences, whose compiled form had
+# one name for all of them. Left in the cache by different processes and loaded together by another, one law
+# called the other's, with another layout of its numbers, and crashed.
+LAWS = """
 import ctypes, sys
 import numpy as np
-from minifactory.twin.binding import Langmuir, Linear, LinearDrivingForce
 from minifactory.twin.binding.law_kernels import law_address
+from tests.engine.binding_battery import COMPONENTS, SPECIMENS
 
 WORDS, NUMBERS = [ctypes.c_int64] * 4, [ctypes.POINTER(ctypes.c_double)] * 6
 CALL = ctypes.CFUNCTYPE(None, *WORDS, *NUMBERS, ctypes.c_int64)
-models = {
-    "linear": LinearDrivingForce(Linear({"a": 2.0}), {"a": 3.0}),
-    "langmuir": LinearDrivingForce(Langmuir({"a": 1.0}, {"a": 8.0}), {"a": 3.0}),
-}
-expected = {"linear": 3.0 * 2.0, "langmuir": 3.0 * 8.0 * 0.5}
-bindings = {name: models[name].compile(("a",)) for name in sys.argv[1:]}
-addresses = {name: law_address(binding.law) for name, binding in bindings.items()}
+bindings = {s.name: s.kinetic.compile(COMPONENTS) for s in SPECIMENS if s.name in sys.argv[1:]}
+assert len(bindings) == len(sys.argv) - 1
+addresses = {name: law_address(bindings[name].law) for name in sys.argv[1:]}
 for name, binding in bindings.items():
     p = np.ascontiguousarray(binding.parameters, dtype=float)
-    c, q, f, jc, jq = np.ones(1), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1)
+    nc, nb = len(COMPONENTS), len(binding.bound)
+    c, q = np.linspace(20.0, 1.0, nc), np.linspace(1.0, 2.0, nb)
+    f, expected, shifted = np.zeros(nb), np.zeros(nb), np.zeros(nb)
+    jc, jq = np.zeros((nb, nc)), np.zeros((nb, nb))
     pointers = [a.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for a in (p, c, q, f, jc, jq)]
-    CALL(addresses[name])(1, 1, 1, len(p), *pointers, 3)
-    assert abs(f[0] - expected[name]) < 1e-12, (name, f, expected[name])
-    assert abs(jq[0] + 3.0) < 1e-6, (name, jq)
+    CALL(addresses[name])(1, nc, nb, len(p), *pointers, 3)
+    binding.law.rate(p, c, q, expected)
+    assert np.allclose(f, expected, rtol=1e-9), (name, f, expected)
+    q[0] += 1e-5
+    binding.law.rate(p, c, q, shifted)
+    assert np.allclose(jq[:, 0], (shifted - expected) / 1e-5, rtol=1e-2, atol=1e-6), (name, jq)
 """
 
 
 def test_laws_with_equal_inner_functions_do_not_call_each_other(tmp_path: Path) -> None:
     """Compiled one by one in two processes, then loaded together, in either order, by two others."""
-    environment = {**os.environ, "MINIFACTORY_CACHE": str(tmp_path)}
-    for names in (["linear"], ["langmuir"], ["linear", "langmuir"], ["langmuir", "linear"]):
+    # Names hold the options of the compiler in the order of a set: equal in all processes only with one seed.
+    environment = {**os.environ, "MINIFACTORY_CACHE": str(tmp_path), "PYTHONHASHSEED": "0"}
+    one, other = "hydrophobic interaction", "modulated Langmuir"
+    for names in ([one], [other], [one, other], [other, one]):
         done = subprocess.run(
-            [sys.executable, "-c", TWO_LAWS, *names], env=environment, capture_output=True, text=True,
-            timeout=300, check=False,
+            [sys.executable, "-c", LAWS, *names], env=environment, cwd=PACKAGE.parent.parent,
+            capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{names}: {done.returncode} {done.stderr}"

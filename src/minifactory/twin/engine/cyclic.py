@@ -143,7 +143,7 @@ class _Search:
         self.start, self.progress = start, progress
         self.cycles = 0
         self.change = np.inf
-        self.scale = self._task(start).absolute / (tolerance.relative * tolerance.absolute)
+        self.scale = self._task(start).absolute / (tolerance.of_step * tolerance.absolute)
         layout = cycle.network.layout
         # Integrals start anew in every cycle; the volumes of vessels are states like others.
         self.counted = np.ones(layout.tables.size, dtype=np.bool_)

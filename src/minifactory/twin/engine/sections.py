@@ -35,6 +35,12 @@ class Section:
     inlets1: Array | None = None
 
 
+# Part of a tolerance that the norm of a step may use. The norm is a mean over the volume against the largest
+# value of a band, which sees less than the largest error of a node; with this part an outlet is as exact as
+# the tolerance has always meant, in fewer steps.
+STEP_PART = 2.0 / 3.0
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """Accuracy of the time integration.
@@ -61,6 +67,11 @@ class Tolerance:
     absolute: float = 1.0
     max_steps: int = 200_000
     undershoot: float = 0.01
+
+    @property
+    def of_step(self) -> float:
+        """The relative tolerance of the norm of a step."""
+        return STEP_PART * self.relative
 
 
 def section_arrays(network: Network, sections: Sequence[Section]) -> tuple[Array, Array, Array]:
@@ -185,4 +196,4 @@ def absolute_tolerances(
         if isinstance(unit, Vessel):
             amounts = network.layout.liquid(values, network.layout.unit_index[unit.name])
             amounts *= (volumes or {}).get(unit.name, 0.0) or 0.1 * unit.capacity
-    return np.asarray(values * tolerance.relative * tolerance.absolute)
+    return np.asarray(values * tolerance.of_step * tolerance.absolute)

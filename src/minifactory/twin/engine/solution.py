@@ -17,7 +17,13 @@ from minifactory.twin.engine.layout import Layout
 from minifactory.twin.engine.levels import check_levels
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.scratch import new_lanes, solver_error
-from minifactory.twin.engine.sections import Section, Tolerance, absolute_tolerances, section_arrays
+from minifactory.twin.engine.sections import (
+    STEP_PART,
+    Section,
+    Tolerance,
+    absolute_tolerances,
+    section_arrays,
+)
 from minifactory.twin.engine.tables import AT_STATE, NODES, VESSEL, Array, Integers, Tables
 
 MASS_TOLERANCE = 1e-8
@@ -187,7 +193,7 @@ def prepare(
     typical = dict(zip(levels.vessels, levels.volumes.max(axis=0), strict=True))
     return Task(
         network, times, flows, inlets, before, absolute_tolerances(network, tolerance, scales, typical),
-        tolerance.relative, tolerance.max_steps, _checked_times(output_times, times), tuple(ports),
+        tolerance.of_step, tolerance.max_steps, _checked_times(output_times, times), tuple(ports),
         scales, _least(network, inlets, before), tolerance.undershoot,
     )  # fmt: skip
 
@@ -336,10 +342,11 @@ def integrate(
 
 def estimated_error(task: Task, outlet: Array) -> Array:
     """See :attr:`Solution.error`."""
-    network, relative = coarser(task.network), LOOSER * task.relative
+    network = coarser(task.network)
+    looser = Tolerance(LOOSER * task.relative / STEP_PART)
     rough = replace(
-        task, network=network, before=carried_over(task.network, network, task.before), relative=relative,
-        absolute=absolute_tolerances(network, Tolerance(relative), task.scales),
+        task, network=network, before=carried_over(task.network, network, task.before),
+        relative=looser.of_step, absolute=absolute_tolerances(network, looser, task.scales),
     )  # fmt: skip
     try:
         other = run(rough).outlet

@@ -152,7 +152,7 @@ class Stepper:
         # The bound on steps is per call.
         already = int(lanes.counts[control.ACCEPTED, 0] + lanes.counts[control.REJECTED, 0])
         control.run_jobs(
-            *self._words, self._tolerance.relative, already + self._tolerance.max_steps, True, False
+            *self._words, self._tolerance.of_step, already + self._tolerance.max_steps, True, False
         )  # fmt: skip
         if jobs.status[0] != control.DONE:
             raise solver_error(self._layout, int(jobs.status[0]), jobs.counts[0], jobs.clock[0])
