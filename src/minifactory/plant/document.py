@@ -183,6 +183,21 @@ class Reader:
                 self._add(item.line, f"{self._path(key)}[{number}]", f"{_describe(item)} where a name is due")
         return tuple(texts)
 
+    def lines(self, key: str) -> Iterator[tuple[str, Reader | None]]:
+        """The list at `key`, whose entries are texts, or mappings that say the text at ``line``."""
+        node = self._get(key, Sequence, False, "a list")
+        if not isinstance(node, Sequence):
+            return
+        for number, item in enumerate(node.items):
+            path = f"{self._path(key)}[{number}]"
+            if isinstance(item, Mapping):
+                block = Reader(item, self.file, path, self.report, self.source)
+                yield block.text("line"), block
+            elif isinstance(item, Scalar) and not item.empty:
+                yield item.text, None
+            else:
+                self._add(item.line, path, f"{_describe(item)} where a line is due")
+
     # ----- values --------------------------------------------------------------------------------------
 
     def text(self, key: str, default: str | None = None) -> str:

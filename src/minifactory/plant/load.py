@@ -8,8 +8,11 @@ from pathlib import Path
 
 from minifactory.plant.bindings import PH_SPECIES
 from minifactory.plant.document import Reader, Report, open_document
+from minifactory.plant.flowpath import fixed_loops
+from minifactory.plant.lines import check_lines, read_connections
 from minifactory.plant.liquids import read_declared_species, read_materials, read_vessels, used_species
 from minifactory.plant.model import Material, Plant, Role, Species
+from minifactory.plant.network import group, joined
 from minifactory.plant.parameter_file import known_parameters, read_parameters
 from minifactory.plant.parameter_kinds import GROUPS
 from minifactory.plant.skids import connect_vessels, read_columns, read_skids
@@ -59,13 +62,17 @@ def read_plant(factory: Reader, parameters: Reader, report: Report) -> Plant:
     columns = read_columns(factory, skids_in_making, species)
     if any(PH_SPECIES in column.components.values() for column in columns.values()):
         species, materials = _with_ph(species, materials)
+    lines = read_connections(factory, skids_in_making)
     vessels, blocks = read_vessels(factory, materials)
     connect_vessels(vessels, blocks, skids_in_making)
     _check_names(factory)
     factory.finish()
     skids = {skid.name: skid.finished() for skid in skids_in_making.values()}
+    check_lines(factory, lines, skids)
+    for name in set(vessels) & set(columns) if lines else ():
+        factory.fail(f'"{name}" is a vessel and a column', "different names", key="connections")
     known = known_parameters(columns, species, skids, materials)
-    return Plant(
+    plant = Plant(
         name=name,
         species=species,
         materials=materials,
@@ -75,7 +82,13 @@ def read_plant(factory: Reader, parameters: Reader, report: Report) -> Plant:
         parameters=read_parameters(parameters, known, columns),
         numbers=report.numbers,
         temperature=temperature,
+        connections=tuple(lines),
     )
+    for names in {group(plant, (skid,)) for skid in skids} if lines else ():
+        for loop in fixed_loops(joined(plant, names)) if len(names) > 1 else ():
+            found = f"the lines between skids form a loop: {loop}"
+            factory.fail(found, "a valve or vessel in every loop", key="connections")
+    return plant
 
 
 def _with_ph(

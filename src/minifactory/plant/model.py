@@ -249,7 +249,10 @@ class Number:
 
 @dataclass(frozen=True)
 class Plant:
-    """The whole description of the equipment and what flows through it."""
+    """The whole description of the equipment and what flows through it.
+
+    `connections` are lines from one skid to another; the owners of their ports are ``skid.Device``.
+    """
 
     name: str
     species: Mapping[str, Species]
@@ -260,6 +263,7 @@ class Plant:
     parameters: ParameterSet
     numbers: Mapping[str, Number] = field(default_factory=dict)
     temperature: float = 298.15
+    connections: tuple[tuple[Port, Port], ...] = ()
 
     @property
     def assumed(self) -> tuple[Number, ...]:

@@ -32,11 +32,13 @@ class SkidInMaking:
     connections: list[tuple[Port, Port]]
     filled_with: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
+    reached: set[Port] = field(default_factory=set)
+    """Ports at which a line from or to another skid ends."""
 
     @property
     def taken(self) -> set[Port]:
         """The ports at which a line ends."""
-        return {port for link in self.connections for port in link}
+        return {port for link in self.connections for port in link} | self.reached
 
     def finished(self) -> Skid:
         """The skid; places without a column and without a valve are connected through.
@@ -279,7 +281,8 @@ def _connect_vessel(
         remedy = did_you_mean(port.port, device.ports)
         block.fail(f'"{port.owner}" has no port "{port.port}"', remedy=remedy, key="connected")
     elif port in skid.taken:
-        other = next(str(b if a == port else a) for a, b in skid.connections if port in (a, b))
+        ends = (str(b if a == port else a) for a, b in skid.connections if port in (a, b))
+        other = next(ends, "another skid")
         block.fail(
             f'port "{skid.name}.{port}" is already connected to "{other}"', "a free port", key="connected"
         )

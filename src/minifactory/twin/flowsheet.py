@@ -1,15 +1,18 @@
-"""The digital factory of one skid, generated from its description: units, links, flows and detectors.
+"""The digital factory of a skid or of several that touch, generated from their description.
 
 Tubing and mixers become tubes and stirred tanks, columns become beds with their binding model, detector cells
-small stirred tanks; valve positions open routes and thereby decide which links carry flow. No model code is
-written for a case.
+small stirred tanks, vessels that are filled and drawn from vessels of changing content; valve positions open
+routes and thereby decide which links carry flow. No model code is written for a case.
+
+Flows come four to a skid (pump A, pump B, wash A, wash B), skid after skid. Several skids are one network;
+what belongs to one of them is :meth:`Flowsheet.of`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,15 +21,16 @@ from numpy.typing import NDArray
 from minifactory.errors import InputError
 from minifactory.plant.bindings import PH_SPECIES
 from minifactory.plant.model import Device, DeviceKind, Plant, Skid, Species
+from minifactory.plant.network import whole_name
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.requirements import missing_parameters
 from minifactory.twin.columns import packed_bed
 from minifactory.twin.electrolyte import Electrolyte, electrolyte
-from minifactory.twin.engine import Inlet, Link, Network, StirredTank, Tube
+from minifactory.twin.engine import Inlet, Link, Network, StirredTank, Tube, Vessel
 from minifactory.twin.engine.specification import NetworkUnit
 from minifactory.twin.pumps import Segment
 from minifactory.twin.reacting import nothing_inactivated, reacting_unit
-from minifactory.twin.routing import CELLS, REACTING, WASH, Routing, routing
+from minifactory.twin.routing import CELLS, REACTING, WASH, Routing, meeting, routing
 
 SMALLEST_VOLUME = 1e-9
 """m3 (1 uL) that a detector cell or a piece of tubing counts at least."""
@@ -43,9 +47,11 @@ ELEMENTS = 6
 
 @dataclass(frozen=True)
 class Flowsheet:
-    """A compiled network of one skid, and how its actuators and detectors map onto it.
+    """A compiled network of one skid or several, and how their actuators and detectors map onto it.
 
-    Build it with :func:`flowsheet`. Arrays follow `species`, `network.links` and `network.units`.
+    Build it with :func:`flowsheet`. Arrays follow `species`, `network.links` and `network.units`; rows of
+    `inlet_concentrations` follow `routing.inlets` (for a vessel whose content changes the row is that of air,
+    which counts when it is empty).
     """
 
     plant: Plant
@@ -60,24 +66,77 @@ class Flowsheet:
     inlet_concentrations: NDArray[np.float64]
     detectors: tuple[str, ...]
     temperature: float
+    names: tuple[str, ...] = ()
+    whole: Flowsheet | None = field(default=None, repr=False, compare=False)
     _matrices: dict[tuple[int, ...], FlowMap] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def ports(self) -> tuple[str, ...]:
         """Names of the units whose outlets are of interest.
 
-        Detector cells, then units that feed a vessel, then the columns where the skid has several.
+        Detector cells, then units that feed a vessel, then the columns where there are several, then vessels
+        of changing content.
         """
+        if self.whole is not None:
+            return self.whole.ports
         ends = [route.source for route in self.routing.routes if route.target in self.plant.vessels]
         feeding = [end for end in ends if end in self.routing.units]
-        return tuple(dict.fromkeys([*self.detectors, *feeding, *self.several_columns]))
+        shared = self.routing.shared
+        return tuple(dict.fromkeys([*self.detectors, *feeding, *self.several_columns, *shared]))
+
+    @cached_property
+    def shared_contents(self) -> tuple[NDArray[np.float64], ...]:
+        """What the vessels of changing content hold at the start, (n_species,) in mol/m3 each."""
+        return tuple(
+            _composition(self.plant, self.parameters, vessel, self.species) for vessel in self.routing.shared
+        )
 
     @cached_property
     def several_columns(self) -> tuple[str, ...]:
-        """The columns of a skid that has more than one."""
-        kinds = {name: self.skid.devices[name].kind for name in self.routing.units}
-        columns = tuple(name for name, kind in kinds.items() if kind is DeviceKind.COLUMN)
-        return tuple(name for name in self.plant.columns if name in columns) if len(columns) > 1 else ()
+        """The columns where there is more than one."""
+        if self.whole is not None:
+            own = self.plant.columns
+            return tuple(name for name in self.whole.several_columns if own[name].skid == self.skid.name)
+        columns = [name for name in self.plant.columns if name in self.routing.units]
+        return tuple(columns) if len(columns) > 1 else ()
+
+    def of(self, skid: str) -> Flowsheet:
+        """The sheet as `skid` sees it: its own detectors, valves and columns; all else is that of the whole.
+
+        Names of detectors and valves are plain; positions of :meth:`flow_map` remain those of all skids.
+        """
+        if len(self.names) == 1:
+            return self
+        own = self.plant.skids[skid]
+        called = {whole_name(self.plant, skid, device): device for device in own.devices}
+        values = self.parameters
+        return replace(
+            self,
+            skid=own,
+            valves=tuple(called[valve] for valve in self.valves if valve in called),
+            positions={called[name]: known for name, known in self.positions.items() if name in called},
+            detectors=tuple(called[name] for name in self.detectors if name in called),
+            temperature=values.get_or(f"{skid}.temperature", self.plant.temperature),
+            whole=self,
+        )
+
+    def rows(self, skid: str) -> NDArray[np.intp]:
+        """Places among `ports` of the detectors of `skid`, in their order."""
+        own = {whole_name(self.plant, skid, device) for device in self.plant.skids[skid].devices}
+        found = [place for place, name in enumerate(self.detectors) if len(self.names) == 1 or name in own]
+        return np.array(found, dtype=np.intp)
+
+    def columns_of(self, skid: str) -> slice:
+        """Where the four flows of `skid` stand among those of all."""
+        place = self.names.index(skid)
+        return slice(4 * place, 4 * place + 4)
+
+    def owner(self, device: str) -> str:
+        """The skid that `device` of the network belongs to."""
+        if len(self.names) == 1:
+            return self.names[0]
+        column = self.plant.columns.get(device)
+        return column.skid if column is not None else device.partition(".")[0]
 
     def path(self, positions: tuple[int, ...], pumps: NDArray[np.float64]) -> str:
         """Vessels and columns that liquid passes at these valve positions and pump flows, in words.
@@ -89,14 +148,16 @@ class Flowsheet:
         for link, flow in zip(self.network.links, flows.links @ pumps, strict=True):
             if flow > 0.0:
                 onward.setdefault(link.source, []).append(link.target)
+        vessels = set(self.routing.shared)
         for unit, vessel, four in flows.received:
             if four @ pumps > 0.0:
                 onward.setdefault(unit, []).append(vessel)
         shown = {*self.plant.vessels, *self.plant.columns}
         found: list[str] = []
         for inlet in self.routing.inlets:
-            way, at, passed = [inlet], inlet, set()
-            while at in onward and at not in passed:
+            way, at = [inlet], inlet
+            passed: set[str] = set()
+            while at in onward and at not in passed and (at not in vessels or not passed):
                 passed.add(at)
                 at = onward[at][0]
                 if at in shown:
@@ -111,8 +172,10 @@ class Flowsheet:
         Raises
         ------
         InputError
-            At a dead-head.
+            At a dead-head of a single skid; among several see :attr:`FlowMap.gaps`.
         """
+        if self.whole is not None:
+            return self.whole.flow_map(positions)
         known = self._matrices.get(positions)
         if known is None:
             stand = {
@@ -123,13 +186,27 @@ class Flowsheet:
         return known
 
     def initial_state(self, material: str | None = None) -> NDArray[np.float64]:
-        """The state vector of a skid filled with `material` (default: what its description says)."""
-        name = material or self.skid.filled_with or self.plant.vessels[self.routing.inlets[0]].material
-        held = {} if material else self.skid.contents
-        return self.network.initial_state(
-            {unit.name: self._filling(held.get(unit.name, name)) for unit in self.network.units},
-            bound=nothing_inactivated(self.network, self.skid.devices),
-        )
+        """The state vector of skids filled with `material` (default: what their description says)."""
+        held: dict[str, str | None] = {}
+        for name in self.names:
+            skid = self.plant.skids[name]
+            filling = material or skid.filled_with or self._first_material(name)
+            own = [unit for unit in self.routing.units if self.owner(unit) == name]
+            held |= dict.fromkeys(own, filling)
+        if not material:
+            held |= self.skid.contents
+        filled = {
+            name: self._filling(content) for name, content in held.items() if name in self.routing.units
+        }
+        filled |= dict(zip(self.routing.shared, self.shared_contents, strict=True))
+        inactivated = nothing_inactivated(self.network, self.skid.devices)
+        return self.network.initial_state(filled, bound=inactivated)
+
+    def _first_material(self, skid: str) -> str | None:
+        """What the first vessel holds that `skid` draws from."""
+        sources = {start.owner for start, _ in self.plant.skids[skid].connections if not start.port}
+        inlet = next((vessel for vessel in self.routing.inlets if vessel in sources), self.routing.inlets[0])
+        return self.plant.vessels[inlet].material
 
     def _filling(self, material: str | None) -> NDArray[np.float64]:
         """Concentrations (n_species,) in mol/m3 of `material`; none: pure water."""
@@ -140,24 +217,45 @@ class Flowsheet:
 
 @dataclass(frozen=True)
 class FlowMap:
-    """Flows at one set of valve positions, per unit of (pump A, pump B, wash A, wash B).
+    """Flows at one set of valve positions, per unit of (pump A, pump B, wash A, wash B) of every skid.
 
     Parameters
     ----------
-    links : ndarray (n_links, 4)
+    links : ndarray (n_links, 4 skids)
         Into the network's links.
-    drawn : Mapping of str to ndarray (4,)
+    drawn : Mapping of str to ndarray (4 skids,)
         Out of each vessel.
-    received : tuple of (unit, vessel, ndarray (4,))
+    received : tuple of (unit, vessel, ndarray (4 skids,))
         Out of a unit into a vessel; washing goes nowhere that is kept.
-    columns : Mapping of str to ndarray (4,)
+    columns : Mapping of str to ndarray (4 skids,)
         Through each column.
+    gaps : Mapping of str to ndarray (4 skids,)
+        Several skids: units in which these flows do not balance, and by how much: a pump drives against a
+        closed port there.
+    meetings : tuple of (str, ndarray (4 skids,), ndarray (4 skids,))
+        Several skids: ports in which two streams meet within a valve, and the flow of either.
     """
 
     links: NDArray[np.float64]
     drawn: Mapping[str, NDArray[np.float64]]
     received: tuple[tuple[str, str, NDArray[np.float64]], ...]
     columns: Mapping[str, NDArray[np.float64]]
+    gaps: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    meetings: tuple[tuple[str, NDArray[np.float64], NDArray[np.float64]], ...] = ()
+
+    def faults(self, pumps: NDArray[np.float64]) -> list[tuple[str, NDArray[np.intp]]]:
+        """What is not possible at pump flows `pumps` (4 skids,) in m3/s, and which of them cause it."""
+        if not self.gaps and not self.meetings:
+            return []
+        least = 1e-9 * float(pumps.max(initial=0.0))
+        found = []
+        for unit, gap in self.gaps.items():
+            if abs(float(gap @ pumps)) > least:
+                found.append((f"no open way through {unit}", np.nonzero(gap * pumps)[0]))
+        for port, first, second in self.meetings:
+            if float(first @ pumps) > least and float(second @ pumps) > least:
+                found.append((f"two streams meet in port {port}", np.nonzero((first + second) * pumps)[0]))
+        return found
 
 
 def pump_flows(segment: Segment, at_end: bool) -> NDArray[np.float64]:
@@ -169,19 +267,19 @@ def pump_flows(segment: Segment, at_end: bool) -> NDArray[np.float64]:
 
 def flowsheet(
     plant: Plant,
-    skid_name: str,
+    names: str | Sequence[str],
     positions: Mapping[str, tuple[str, ...]],
     parameters: ParameterSet | None = None,
     elements: int = ELEMENTS,
 ) -> Flowsheet:
-    """The digital factory of `skid_name`.
+    """The digital factory of a skid, or of several as one.
 
     Parameters
     ----------
     plant : Plant
         The description.
-    skid_name : str
-        Which skid.
+    names : str or sequence of str
+        Which skids.
     positions : Mapping of str to tuple of str
         Valves in the order of the actuators' position tuples, each with its position names in index order.
     parameters : ParameterSet, optional
@@ -195,14 +293,11 @@ def flowsheet(
         For a bed or binding model that needs a parameter which is not stated.
     """
     values = plant.parameters if parameters is None else parameters
-    routes = routing(plant, skid_name)
-    skid = plant.skids[skid_name]
+    skids = (names,) if isinstance(names, str) else tuple(names)
+    routes = routing(plant, *skids)
+    skid = routes.skid
     species = tuple(plant.species.values())
-    names = tuple(item.name for item in species)
-    largest = max(
-        (column.volume for column in plant.columns.values() if column.skid == skid_name), default=0.0
-    )
-    largest = max([largest, *(device.volume for device in skid.devices.values())])
+    largest = {name: _largest(plant, name) for name in skids}
     units: list[NetworkUnit] = []
     missing = tuple(missing_parameters(plant))
     if missing:
@@ -211,20 +306,33 @@ def flowsheet(
         device = skid.devices[name]
         if device.kind is DeviceKind.COLUMN:
             units.append(packed_bed(plant.columns[name], species, values, elements))
-        elif device.kind in REACTING:
-            units.append(reacting_unit(skid_name, device, species, values))
+            continue
+        owner, plain = (skids[0], device) if len(skids) == 1 else _of_skid(plant, name)
+        if device.kind in REACTING:
+            unit = reacting_unit(owner, plain, species, values)
         else:
-            units.append(_vessel_unit(skid_name, device, values, largest))
-    pairs = dict.fromkeys(
-        (route.source, route.target) for route in routes.routes if route.target in routes.units
-    )
+            unit = _vessel_unit(owner, plain, values, largest[owner])
+        units.append(unit if len(skids) == 1 else replace(unit, name=name))
+    for name in routes.shared:
+        vessel = plant.vessels[name]
+        units.append(Vessel(name, vessel.capacity, vessel.volume))
+    inside = {*routes.units, *routes.shared}
+    pairs = dict.fromkeys((route.source, route.target) for route in routes.routes if route.target in inside)
+    pairs |= dict.fromkeys((air_of(source), target) for source, target in pairs if source in routes.shared)
     network = Network(
-        names,
+        tuple(item.name for item in species),
         tuple(units),
-        tuple(Inlet(name) for name in routes.inlets),
+        tuple(Inlet(air_of(name) if name in routes.shared else name) for name in routes.inlets),
         tuple(Link(source, target) for source, target in pairs),
     )
-    concentrations = np.array([_composition(plant, values, vessel, species) for vessel in routes.inlets])
+    concentrations = np.array(
+        [
+            np.zeros(len(species))
+            if vessel in routes.shared
+            else _composition(plant, values, vessel, species)
+            for vessel in routes.inlets
+        ]
+    )
     return Flowsheet(
         plant=plant,
         skid=skid,
@@ -237,18 +345,45 @@ def flowsheet(
         positions=dict(positions),
         inlet_concentrations=concentrations.reshape(len(routes.inlets), len(species)),
         detectors=tuple(name for name in routes.units if skid.devices[name].kind in CELLS),
-        temperature=values.get_or(f"{skid_name}.temperature", plant.temperature),
+        temperature=values.get_or(f"{skids[0]}.temperature", plant.temperature),
+        names=skids,
     )
 
 
+def _of_skid(plant: Plant, name: str) -> tuple[str, Device]:
+    """The skid of a device called ``skid.Device``, and the device under its own name."""
+    skid, _, device = name.partition(".")
+    return skid, plant.skids[skid].devices[device]
+
+
+def air_of(vessel: str) -> str:
+    """Name of the inlet that stands in for a vessel of changing content when it is empty."""
+    return f"air of {vessel}"
+
+
+def _largest(plant: Plant, skid: str) -> float:
+    """The largest volume (m3) of a device or column of `skid`."""
+    columns = [column.volume for column in plant.columns.values() if column.skid == skid]
+    return max([*columns, 0.0, *(device.volume for device in plant.skids[skid].devices.values())])
+
+
 def _flow_map(sheet: Flowsheet, stand: Mapping[str, str]) -> FlowMap:
-    matrix = sheet.routing.flow_matrix(stand)
-    pumps = sheet.routing.pumps
-    order = [pumps.index(name) if name in pumps else -1 for name in _pump_pair(pumps)]
-    columns = [*order, *(at + len(pumps) if at >= 0 else -1 for at in order)]
-    four = np.stack([matrix[:, at] if at >= 0 else np.zeros(len(matrix)) for at in columns], axis=1)
+    gaps: dict[str, NDArray[np.float64]] = {}
+    if len(sheet.names) == 1:
+        matrix = sheet.routing.flow_matrix(stand)
+    else:
+        matrix, gaps = sheet.routing.possible_flows(stand)
+    columns = _pump_columns(sheet)
+    width = len(columns)
+
+    def ordered(flows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Flows (..., 2 n_pumps) in the order of the actuators, (..., 4 skids)."""
+        nothing = np.zeros(flows.shape[:-1])
+        return np.stack([flows[..., at] if at >= 0 else nothing for at in columns], axis=-1)
+
+    four = ordered(matrix)
     place = {(link.source, link.target): index for index, link in enumerate(sheet.network.links)}
-    links = np.zeros((len(place), 4))
+    links = np.zeros((len(place), width))
     drawn: dict[str, NDArray[np.float64]] = {}
     through: dict[str, NDArray[np.float64]] = {}
     received = []
@@ -258,12 +393,34 @@ def _flow_map(sheet: Flowsheet, stand: Mapping[str, str]) -> FlowMap:
         if not np.any(flow):
             continue
         if route.source in sheet.plant.vessels:
-            drawn[route.source] = drawn.get(route.source, np.zeros(4)) + flow
+            drawn[route.source] = drawn.get(route.source, np.zeros(width)) + flow
         if route.target in sheet.plant.vessels and route.target != WASH:
             received.append((route.source, route.target, flow))
         if route.target in sheet.plant.columns:
-            through[route.target] = through.get(route.target, np.zeros(4)) + flow
-    return FlowMap(links, drawn, tuple(received), through)
+            through[route.target] = through.get(route.target, np.zeros(width)) + flow
+    if len(sheet.names) == 1:
+        return FlowMap(links, drawn, tuple(received), through)
+    routes = sheet.routing.routes
+    met = meeting(routes, sheet.routing.open_routes(stand))
+    return FlowMap(
+        links,
+        drawn,
+        tuple(received),
+        through,
+        {unit: ordered(gap) for unit, gap in gaps.items()},
+        tuple((str(port), four[first], four[second]) for first, second, port in met),
+    )
+
+
+def _pump_columns(sheet: Flowsheet) -> list[int]:
+    """Where the four flows of every skid stand in the flows of the routing; -1: there is no such pump."""
+    pumps = sheet.routing.pumps
+    columns: list[int] = []
+    for name in sheet.names:
+        own = pumps if len(sheet.names) == 1 else tuple(p for p in pumps if p.startswith(f"{name}."))
+        order = [pumps.index(pump) if pump in own else -1 for pump in _pump_pair(own)]
+        columns += [*order, *(at + len(pumps) if at >= 0 else -1 for at in order)]
+    return columns
 
 
 def _pump_pair(pumps: tuple[str, ...]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Pressures of a skid from its flows: packed beds, tubing and the flow restrictor.
+"""Pressures of a skid from the flows: packed beds, tubing and the flow restrictor.
 
     bed     dp = K mu u L (1 - eps)^2 / (eps^3 d_p^2)        Kozeny and Carman, u superficial velocity
     tubing  dp = 128 mu Q L / (pi d^4)                       Hagen and Poiseuille, laminar
@@ -31,29 +31,35 @@ OPENS = 1e-12
 
 @dataclass(frozen=True)
 class Hydraulics:
-    """Resistances of one skid.
+    """Resistances of what the stream of one skid passes.
 
-    `beds` and `tubes` map a unit to its resistance in Pa s/m3; `restriction` is the back-pressure in Pa.
+    `beds` and `tubes` map a unit to its resistance in Pa s/m3; `restriction` is the back-pressure in Pa;
+    `own` is where its flows stand among those of several skids (None: it is alone).
     """
 
     beds: Mapping[str, float]
     tubes: Mapping[str, float]
     restriction: float
     targets: tuple[str, ...]
+    own: slice | None = None
 
     def pressures(self, flows: FlowMap, pumps: NDArray[np.float64]) -> tuple[float, float]:
-        """Pressure at the pumps and over the columns (Pa); `pumps` (4,): pump A, B, wash A, B in m3/s."""
+        """Pressure at the pumps and over the columns (Pa); `pumps` (4 skids,): all pump flows in m3/s."""
         both = self.series(flows, pumps[None, :])[0]
         return float(both[0]), float(both[1])
 
     def series(self, flows: FlowMap, pumps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The same for `pumps` (n, 4): pressures (n, 2) in Pa."""
+        """The same for `pumps` (n, 4 skids): pressures (n, 2) in Pa."""
         drop = np.zeros(len(pumps))
         for name, per_pump in flows.columns.items():
-            drop += self.beds.get(name, 0.0) * (pumps @ per_pump)
+            if self.own is None or np.any(per_pump[self.own]):
+                drop += self.beds.get(name, 0.0) * (pumps @ per_pump)
         links = pumps @ flows.links.T
+        if self.own is not None:
+            links = links * np.any(flows.links[:, self.own], axis=1)
         lines = links @ self._line_resistances
-        flowing = pumps[:, 0] + pumps[:, 1] > OPENS
+        mine = pumps if self.own is None else pumps[:, self.own]
+        flowing = mine[:, 0] + mine[:, 1] > OPENS
         total = np.where(flowing, drop + lines + self.restriction, 0.0)
         return np.stack([total, drop], axis=1)
 
@@ -62,8 +68,13 @@ class Hydraulics:
         return np.array([self.tubes.get(target, 0.0) for target in self.targets])
 
 
-def hydraulics(sheet: Flowsheet) -> Hydraulics:
-    """The resistances of a flowsheet; only tubing behind the pumps counts (inlet lines are at suction)."""
+def hydraulics(sheet: Flowsheet, name: str = "") -> Hydraulics:
+    """The resistances for the stream of skid `name` of a flowsheet (may be left out when it is alone).
+
+    Only tubing behind the pumps counts (inlet lines are at suction).
+    """
+    skid = sheet.plant.skids[name or sheet.names[0]]
+    alone = len(sheet.names) == 1
     beds = {}
     for column in sheet.plant.columns.values():
         path = f"{column.name}.interstitial_porosity"
@@ -87,12 +98,12 @@ def hydraulics(sheet: Flowsheet) -> Hydraulics:
         elif device.kind is DeviceKind.REACTOR:
             tubes[name] = packing_resistance(device) * WATER_VISCOSITY
     restriction = sum(
-        device.value("restriction", 0.0)
-        * sheet.parameters.get_or(f"{sheet.skid.name}.{device.name}.gain", 1.0)
-        for device in sheet.skid.devices.values()
+        device.value("restriction", 0.0) * sheet.parameters.get_or(f"{skid.name}.{device.name}.gain", 1.0)
+        for device in skid.devices.values()
         if device.kind is DeviceKind.RESTRICTOR
     )
-    return Hydraulics(beds, tubes, restriction, tuple(link.target for link in sheet.network.links))
+    targets = tuple(link.target for link in sheet.network.links)
+    return Hydraulics(beds, tubes, restriction, targets, None if alone else sheet.columns_of(skid.name))
 
 
 def _behind_pumps(sheet: Flowsheet) -> set[str]:

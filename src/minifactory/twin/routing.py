@@ -1,4 +1,4 @@
-"""From the graph of a skid to the routes between the parts that hold liquid, and the flow in each of them.
+"""From the graph of skids to the routes between the parts that hold liquid, and the flow in each of them.
 
 Devices that hold a relevant volume (tubing, mixer, column) become units of the simulation; valves, pumps,
 junctions and sensors are passed through. A :class:`Route` leads from a vessel or unit to the next unit or
@@ -8,14 +8,16 @@ follow from conservation of volume (the liquid is incompressible).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import Device, DeviceKind, Plant, Port, Skid
+from minifactory.plant.network import joined
 
 CELLS = frozenset({DeviceKind.UV_CELL, DeviceKind.CONDUCTIVITY_CELL, DeviceKind.PH_CELL})
 """Kinds of detector cell."""
@@ -27,6 +29,7 @@ WASH = "pump wash"
 """Name of the sink that receives what a pump wash drives out."""
 
 Needs = tuple[tuple[str, str], ...]
+Joints = frozenset[tuple[Port, Port]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Route:
     """A way for liquid from `source` to `target` (names of units or vessels).
 
     `needs` are the valve positions that open it, `pump` the pump on it (if any), `wash` tells that it leads
-    out through the pump's washing outlet, `passes` are the devices between, in order.
+    out through the pump's washing outlet, `passes` are the devices between, in order; `through` are the ports
+    at which it enters and leaves each valve.
     """
 
     source: str
@@ -43,14 +47,17 @@ class Route:
     pump: str | None
     passes: tuple[str, ...]
     wash: bool = False
+    through: Joints = frozenset()
 
 
 @dataclass(frozen=True)
 class Routing:
-    """The routes of one skid.
+    """The routes of one skid, or of several that touch.
 
     Parameters
     ----------
+    skid : Skid
+        The graph.
     units : tuple of str
         Devices that hold liquid, upstream before downstream.
     inlets, outlets : tuple of str
@@ -61,6 +68,8 @@ class Routing:
         Pumps in the order of the flow vector.
     valves : tuple of str
         Valves in the order of a position tuple.
+    shared : tuple of str
+        Vessels that are filled and drawn from: their content changes.
     """
 
     skid: Skid
@@ -70,6 +79,7 @@ class Routing:
     routes: tuple[Route, ...]
     pumps: tuple[str, ...]
     valves: tuple[str, ...]
+    shared: tuple[str, ...] = ()
 
     def open_routes(self, positions: Mapping[str, str]) -> list[int]:
         """Indices of the routes that `positions` (valve -> position) open; wash routes are among them."""
@@ -93,6 +103,23 @@ class Routing:
         InputError
             When a pump is driven against a closed port (dead-head) or a flow has two ways to go.
         """
+        matrix, active, known = self._balanced(positions)
+        self._refuse_dead_ends(matrix, active, known, positions)
+        return matrix
+
+    def possible_flows(
+        self, positions: Mapping[str, str]
+    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+        """As :meth:`flow_matrix`, where some pumps may be at rest.
+
+        What a pump drives against a closed port is told instead of refused: unit -> imbalance there (m3/s)
+        per pump flow, shape (2 n_pumps,).
+        """
+        matrix, active, _ = self._balanced(positions)
+        return matrix, dict(self._gaps(matrix, active))
+
+    def _balanced(self, positions: Mapping[str, str]) -> tuple[NDArray[np.float64], list[int], set[int]]:
+        """Route flows per pump flow, the open routes, and those whose flow is known."""
         n_pumps = len(self.pumps)
         matrix = np.zeros((len(self.routes), 2 * n_pumps))
         active = self.open_routes(positions)
@@ -115,8 +142,21 @@ class Routing:
                         matrix[open_ends[0]] = sum((matrix[i] for i in given), np.zeros(2 * n_pumps)) - rest
                         known.add(open_ends[0])
                         changed = True
-        self._refuse_dead_ends(matrix, active, known, positions)
-        return matrix
+        return matrix, active, known
+
+    def _gaps(
+        self, matrix: NDArray[np.float64], active: Sequence[int]
+    ) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Units in which flows do not balance, and by how much per pump flow."""
+        for unit in self.units:
+            balance = np.zeros(matrix.shape[1])
+            for index in active:
+                if self.routes[index].target == unit:
+                    balance += matrix[index]
+                if self.routes[index].source == unit:
+                    balance -= matrix[index]
+            if np.any(np.abs(balance) > 1e-9):
+                yield unit, balance
 
     def _refuse_dead_ends(
         self,
@@ -127,24 +167,29 @@ class Routing:
     ) -> None:
         where = f"skid {self.skid.name}"
         stand = ", ".join(f"{valve} {positions[valve]}" for valve in self.valves if valve in positions)
-        for unit in self.units:
-            balance = np.zeros(matrix.shape[1])
-            for index in active:
-                if self.routes[index].target == unit:
-                    balance += matrix[index]
-                if self.routes[index].source == unit:
-                    balance -= matrix[index]
-            if np.any(np.abs(balance) > 1e-9):
-                ways = [i for i in active if self.routes[i].source == unit and i not in known]
-                found = "flow has more than one way out of" if len(ways) > 1 else "no open way through"
-                raise InputError(
-                    Finding(where, f"{found} {unit} with {stand}", remedy="Correct the valve positions.")
-                )
+        for unit, _ in self._gaps(matrix, active):
+            ways = [i for i in active if self.routes[i].source == unit and i not in known]
+            found = "flow has more than one way out of" if len(ways) > 1 else "no open way through"
+            raise InputError(
+                Finding(where, f"{found} {unit} with {stand}", remedy="Correct the valve positions.")
+            )
 
 
-def routing(plant: Plant, skid_name: str) -> Routing:
-    """All routes of skid `skid_name`, found by following its connections downstream."""
-    skid = plant.skids[skid_name]
+def meeting(routes: Sequence[Route], active: Sequence[int]) -> Iterator[tuple[int, int, Port]]:
+    """Pairs of `active` routes that meet within a valve, and the port at which they leave it together."""
+    exits: dict[Port, list[tuple[Port, int]]] = {}
+    for index in active:
+        for entered, left in routes[index].through:
+            exits.setdefault(left, []).append((entered, index))
+    for left, found in exits.items():
+        for (one, first), (other, second) in combinations(found, 2):
+            if one != other and routes[first].source != routes[second].source:
+                yield first, second, left
+
+
+def routing(plant: Plant, *names: str) -> Routing:
+    """All routes of the skids `names`, found by following their connections downstream."""
+    skid = joined(plant, names)
     onward: dict[Port, list[Port]] = {}
     for source, target in skid.connections:
         onward.setdefault(source, []).append(target)
@@ -167,7 +212,8 @@ def routing(plant: Plant, skid_name: str) -> Routing:
     outlets = tuple(v for v in [*plant.vessels, WASH] if any(route.target == v for route in routes))
     used = {route.source for route in routes} | {route.target for route in routes}
     ordered = _upstream_first([unit for unit in units if unit in used], routes)
-    return Routing(skid, ordered, inlets, outlets, tuple(routes), pumps, valves)
+    shared = tuple(vessel for vessel in inlets if vessel in outlets)
+    return Routing(skid, ordered, inlets, outlets, tuple(routes), pumps, valves, shared)
 
 
 def _upstream_needs(skid: Skid, route: Route) -> Needs:
@@ -181,18 +227,18 @@ def _follow(
 ) -> list[Route]:
     """Every route that leaves `start` (a vessel or a unit's port), depth first."""
     found: list[Route] = []
-    stack: list[tuple[Port, Needs, str | None, tuple[str, ...], frozenset[Port]]] = [
-        (start, (), None, (), frozenset())
+    stack: list[tuple[Port, Needs, str | None, tuple[str, ...], frozenset[Port], Joints]] = [
+        (start, (), None, (), frozenset(), frozenset())
     ]
     while stack:
-        port, needs, pump, passes, entered = stack.pop()
+        port, needs, pump, passes, entered, joints = stack.pop()
         for arrival in onward.get(port, ()):
             if arrival.owner in vessels:
-                found.append(Route(name, arrival.owner, needs, pump, passes))
+                found.append(Route(name, arrival.owner, needs, pump, passes, through=joints))
                 continue
             device = skid.devices[arrival.owner]
             if device.kind in HOLDING:
-                found.append(Route(name, device.name, needs, pump, passes))
+                found.append(Route(name, device.name, needs, pump, passes, through=joints))
                 continue
             if arrival in entered:
                 continue
@@ -200,10 +246,9 @@ def _follow(
             for position, exit_port in _ways(device, arrival.port, onward):
                 demanded = _with(needs, device.name, position)
                 if demanded is not None:
-                    further = (*passes, device.name)
-                    stack.append(
-                        (Port(device.name, exit_port), demanded, carried, further, entered | {arrival})
-                    )
+                    further, leaving = (*passes, device.name), Port(device.name, exit_port)
+                    crossed = joints | {(arrival, leaving)} if device.kind is DeviceKind.VALVE else joints
+                    stack.append((leaving, demanded, carried, further, entered | {arrival}, crossed))
     return found
 
 

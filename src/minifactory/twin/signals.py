@@ -18,6 +18,7 @@ from minifactory.records.run import Trend
 from minifactory.signals import TagTable
 from minifactory.twin.flowsheet import Flowsheet, pump_flows
 from minifactory.twin.hydraulics import Hydraulics
+from minifactory.twin.joint import Joint
 from minifactory.twin.machine import AVERAGING_TIME, WAVELENGTHS, Machine
 from minifactory.twin.online import detectors_of
 from minifactory.twin.pumps import Segment
@@ -46,6 +47,8 @@ class Stretch:
         Whether a pump wash is under way or accepted at its start.
     tags : frozenset of str
         Tags that conditions want to see in it.
+    joints : sequence of Joint
+        Several skids: what all of them do, segment by segment; empty for a skid alone.
     points, outlet, passed, state, residual
         Times (m,), outlet concentrations and passed amounts (m, ports, species), end state and closure of the
         mass balance; empty before the integration.
@@ -62,6 +65,7 @@ class Stretch:
     passed: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
     state: Array = field(default_factory=lambda: np.zeros(0))
     residual: float = 0.0
+    joints: Sequence[Joint] = ()
 
     def grid(self, fine: bool, step: float) -> Array:
         """Times (s) at which to record: every scan, or about one point per `step` s and the ends."""
@@ -273,9 +277,13 @@ class SignalSeries:
         at = stretch.locate(times)
         for place, segment in enumerate(stretch.segments):
             chosen = at == place
-            if np.any(chosen):
-                matrix = self._sheet.flow_map(segment.positions)
-                both[chosen] = self._resistances.series(matrix, flows[chosen])
+            if not np.any(chosen):
+                continue
+            positions, pumps = segment.positions, flows[chosen]
+            if stretch.joints:
+                joint = stretch.joints[place]
+                positions, pumps = joint.positions, joint.at(times[chosen])
+            both[chosen] = self._resistances.series(self._sheet.flow_map(positions), pumps)
         return {name: both[:, column] for column, name in enumerate(PRESSURES) if name in self._channels}
 
     def _dissolved(self, outlet: Array, tags: frozenset[str]) -> dict[str, Array]:

@@ -1,71 +1,41 @@
-"""Predicts a run: the bound recipe in closed loop with the generated digital factory, noise off.
+"""Predicts runs: bound recipes in closed loop with the generated digital factory, noise off.
 
-The recipe is executed as a controller would: once per scan the conditions see the signals, and what they ask
-for is sent to the same model of the actuators that the virtual skid uses, with nominal latencies. Between two
-actions nothing can change the course, so the network is integrated in stretches and the scans are evaluated
-afterwards; when a condition fires inside a stretch, the stretch is taken again up to that scan.
+Every recipe is executed as its controller would: once per scan the conditions see the signals, and what they
+ask for is sent to the same model of the actuators that the virtual skid uses, with nominal latencies. Between
+two actions nothing can change the course, so the network is integrated in stretches and the scans are
+evaluated afterwards; when a condition of any skid fires inside a stretch, the stretch is taken again up to
+that scan. Skids that touch are one network; their controllers know nothing of each other but what skids tell
+each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minifactory.errors import Finding, SolverError
+from minifactory.errors import Finding, InputError, SolverError
 from minifactory.plant.model import Plant
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.tagging import tag_table
-from minifactory.recipe.bound import BoundAction, BoundPhase, BoundRecipe
-from minifactory.recipe.conditions import Sample
-from minifactory.recipe.model import OnTimeout, PhaseKind
-from minifactory.recipe.procedure import Breakpoint, Procedure
-from minifactory.records.run import Event, PhaseRecord, PoolRecord, Run
+from minifactory.recipe.bound import BoundRecipe
+from minifactory.recipe.procedure import Breakpoint
+from minifactory.records.plant_run import PlantRun
+from minifactory.records.run import Run
 from minifactory.twin.actuators import Actuators
-from minifactory.twin.column_outlets import column_trends
-from minifactory.twin.engine import Section, Tolerance, integrate
-from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, pump_flows
-from minifactory.twin.hydraulics import hydraulics
-from minifactory.twin.inventory import Inventory
-from minifactory.twin.online import skid_flowsheet, species_scales
-from minifactory.twin.pumps import Segment
-from minifactory.twin.signals import SignalSeries, Stretch
+from minifactory.twin.controller import Controller, Observer, controller
+from minifactory.twin.engine import Section, Solution, Tolerance, integrate
+from minifactory.twin.flowsheet import ELEMENTS, Flowsheet
+from minifactory.twin.joint import Joint, side_by_side
+from minifactory.twin.levels import Levels
+from minifactory.twin.online import plant_flowsheet, species_scales
+from minifactory.twin.signals import Stretch
 
-WATCHED = 300
-"""Scans per stretch while conditions depend on signals."""
-LONGEST = 20_000
-"""Scans per stretch otherwise."""
 OUTPUT = 5.0
 """s between recorded points where conditions need no signals."""
-GIVE_UP = 30 * 86_400.0
-"""s of one phase after which the prediction stops: its end never comes."""
-
-
-Observer = Callable[[int, Stretch], None]
-
-
-@dataclass
-class _State:
-    """Everything that moves during a prediction."""
-
-    actuators: Actuators
-    network: NDArray[np.float64]
-    signals: SignalSeries
-    inventory: Inventory
-    procedure: Procedure
-    time: float = 0.0
-    instruction: int = 0
-    phases: list[PhaseRecord] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    pools: list[PoolRecord] = field(default_factory=list)
-    loaded: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    flow: float = 0.0
-    residual: float = 0.0
-    path: str = ""
-    columns: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
-    smeared: set[str] = field(default_factory=set)
 
 
 def simulate(
@@ -80,7 +50,7 @@ def simulate(
     progress: Callable[[float], None] | None = None,
     observer: Observer | None = None,
 ) -> Run:
-    """The predicted run of `recipe` on `plant`.
+    """The predicted run of `recipe` on `plant`, as if its skid were alone.
 
     Parameters
     ----------
@@ -113,284 +83,293 @@ def simulate(
     Raises
     ------
     SolverError
-        The integration cannot go on, a mass balance does not close, or a phase never ends.
+        The integration cannot go on, a mass balance does not close, a phase never ends, or a vessel that is
+        filled and drawn from runs empty or full.
     """
-    values = plant.parameters if parameters is None else parameters
-    sheet = skid_flowsheet(plant, recipe.skid, values, elements)
-    table = tag_table(plant.skids[recipe.skid])
-    state = _State(
-        actuators=Actuators(table, plant.skids[recipe.skid], values),
-        network=sheet.initial_state(),
-        signals=SignalSeries(table, sheet, hydraulics(sheet)),
-        inventory=Inventory(),
-        procedure=Procedure(recipe),
-        loaded=np.zeros(len(sheet.species)),
-    )
-    accuracy = Tolerance(relative=tolerance, scales=species_scales(sheet))
-    loop = _Loop(sheet, recipe, state, scan, accuracy, observer)
-    loop.act(recipe.initial)
-    position = 0
-    while position < len(recipe.phases):
-        loop.run_phase(position, recipe.phases[position])
-        position = state.procedure.following()
-        if progress is not None:
-            progress(min(1.0, position / len(recipe.phases)))
-    loop.act(recipe.safe)
-    names = [item.name for item in sheet.species]
-    return Run(
-        identifier=identifier,
-        origin="simulated",
-        state="Complete",
-        skid=recipe.skid,
-        recipe=recipe.recipe,
-        trends={**state.signals.trends(), **column_trends(sheet, state.columns, state.signals.path_length)},
-        phases=tuple(state.phases),
-        events=tuple(state.events),
-        pools=tuple(state.pools),
-        loaded=dict(zip(names, state.loaded.tolist(), strict=True)),
-        consumed=dict(state.inventory.drawn),
-        column_volume=plant.columns[recipe.column].volume if recipe.column else 0.0,
-        provenance=_provenance(state, scan),
-    )
+    observers = {} if observer is None else {recipe.skid: observer}
+    predicted = _Plantwide.of(plant, (recipe,), parameters, scan, tolerance, elements, observers)
+    return predicted.to_the_end(identifier, progress).runs[recipe.skid]
 
 
-def _provenance(state: _State, scan: float) -> dict[str, str]:
-    """How far the numbers can be trusted."""
-    facts = {"mass balance": f"{state.residual:.2e}", "scan": f"{scan:g} s"}
-    if state.smeared:
-        beds = ", ".join(sorted(state.smeared))
-        facts["fronts wider than the mesh holds"] = f"{beds}: computed by the scheme of first order"
-    return facts
+def simulate_plant(
+    plant: Plant,
+    recipes: Sequence[BoundRecipe],
+    parameters: ParameterSet | None = None,
+    *,
+    scan: float = 1.0,
+    tolerance: float = 1e-4,
+    elements: int = ELEMENTS,
+    identifier: str = "prediction",
+    progress: Callable[[float], None] | None = None,
+    observers: Mapping[str, Observer] | None = None,
+) -> PlantRun:
+    """The predicted runs of several recipes side by side, each bound to a skid of its own.
+
+    Parameters are those of :func:`simulate`; `observers` by skid. The skids are one network, so that mass
+    closes over all of them.
+
+    Raises
+    ------
+    InputError
+        No recipe, or two for one skid.
+    SolverError
+        As :func:`simulate`; a stream of one skid that another skid's valve closes, or two streams that meet
+        in a valve.
+    """
+    skids = [recipe.skid for recipe in recipes]
+    if not skids or len(set(skids)) < len(skids):
+        found = f"recipes for {', '.join(skids) or 'no skid'}"
+        raise InputError(Finding("simulate", found, "one recipe for each skid"))
+    made = _Plantwide.of(plant, recipes, parameters, scan, tolerance, elements, observers or {})
+    return made.to_the_end(identifier, progress)
 
 
 @dataclass
-class _Loop:
-    """The closed loop of controller and digital factory."""
+class _Plantwide:
+    """Everything that moves during a prediction."""
 
     sheet: Flowsheet
-    recipe: BoundRecipe
-    state: _State
+    controllers: tuple[Controller, ...]
+    actuators: tuple[Actuators, ...]
     scan: float
     tolerance: Tolerance
-    observer: Observer | None = None
+    state: NDArray[np.float64]
+    levels: Levels
+    time: float = 0.0
+    residual: float = 0.0
+    smeared: set[str] = field(default_factory=set)
+    entered: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    left: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
-    def act(self, action: BoundAction) -> None:
-        """Send what a breakpoint asks for."""
-        actuators = self.state.actuators
-        if action.setpoints:
-            actuators.write(action.setpoints)
-        for item in action.instructions:
-            self.state.instruction += 1
-            actuators.call(item.name, item.arguments, self.state.instruction)
-
-    def run_phase(self, position: int, phase: BoundPhase) -> None:
-        """From the start of a phase to its end."""
-        state, procedure = self.state, self.state.procedure
-        began = state.time
-        asked = procedure.begin(position, began)
-        drawn = dict(state.inventory.drawn)
-        self.act(phase.start if asked is None else asked.action)
-        reason = None
-        while reason is None:
-            reason = self._stretch(phase, began)
-            if reason is None and state.time - began > GIVE_UP:
-                where = phase.where or phase.path
-                raise SolverError(
-                    Finding(
-                        where,
-                        f'phase {phase.path} does not end in 30 days: "{phase.until.text}" stays untrue',
-                        "a condition that the predicted signals meet",
-                        "Correct the condition, or give the phase a time-out with `on_timeout: next`.",
-                    )
-                )
-        if phase.kind is PhaseKind.LOAD:
-            for place, vessel in enumerate(self.sheet.routing.inlets):
-                volume = state.inventory.drawn.get(vessel, 0.0) - drawn.get(vessel, 0.0)
-                state.loaded += volume * self.sheet.inlet_concentrations[place]
-        state.phases.append(
-            PhaseRecord(
-                phase.path,
-                phase.kind.value,
-                began,
-                state.time,
-                procedure.phase_volume,
-                phase.column_volume,
-                reason,
-            )
+    @classmethod
+    def of(
+        cls,
+        plant: Plant,
+        recipes: Sequence[BoundRecipe],
+        parameters: ParameterSet | None,
+        scan: float,
+        tolerance: float,
+        elements: int,
+        observers: Mapping[str, Observer],
+    ) -> _Plantwide:
+        """All skids at rest, before their recipes begin."""
+        values = plant.parameters if parameters is None else parameters
+        sheet = plant_flowsheet(plant, [recipe.skid for recipe in recipes], values, elements)
+        made = {
+            recipe.skid: controller(sheet, recipe, values, scan, observers.get(recipe.skid))
+            for recipe in recipes
+        }
+        resting = {name: plant.skids[name] for name in sheet.names if name not in made}
+        actuators = tuple(
+            made[name].actuators
+            if name in made
+            else Actuators(tag_table(resting[name]), resting[name], values)
+            for name in sheet.names
+        )
+        return cls(
+            sheet=sheet,
+            controllers=tuple(made[name] for name in sheet.names if name in made),
+            actuators=actuators,
+            scan=scan,
+            tolerance=Tolerance(relative=tolerance, scales=species_scales(sheet)),
+            state=sheet.initial_state(),
+            levels=Levels(sheet),
+            entered=np.zeros(len(sheet.species)),
+            left=np.zeros(len(sheet.species)),
         )
 
-    def _stretch(self, phase: BoundPhase, began: float) -> str | None:
-        """Go on until something fires or the stretch is over; why the phase ended, or None."""
-        state, procedure = self.state, self.state.procedure
-        needs = procedure.needs()
-        tags = frozenset(self.recipe.aliases.get(name, name) for name in needs)
-        watched = state.signals.measured(tags)
-        scans = WATCHED if watched or procedure.watching else self._horizon(phase)
-        before = state.actuators.snapshot()
-        stretch = self._advance(scans, tags, watched)
-        fired = self._evaluate(phase, stretch, tags)
-        if not watched or (fired is not None and fired.scans < scans):
-            state.actuators.restore(before)
-            scans = scans if fired is None else fired.scans
-            stretch = self._advance(scans, tags, True)
-        self._keep(stretch)
-        if fired is None:
-            return None
-        return self._answer(phase, fired, began)
+    @property
+    def alone(self) -> bool:
+        """Whether there is only one skid."""
+        return len(self.sheet.names) == 1
 
-    def _horizon(self, phase: BoundPhase) -> int:
-        """How many scans to look ahead in a phase that ends by time or volume."""
-        left = LONGEST * self.scan
-        if phase.planned_time is not None:
-            left = min(left, max(phase.planned_time - self.state.procedure.phase_time, 0.0) + 30.0)
-        return max(1, min(LONGEST, int(np.ceil(left / self.scan))))
+    def to_the_end(self, identifier: str, progress: Callable[[float], None] | None) -> PlantRun:
+        """All recipes from their start to their end."""
+        before = self.sheet.network.layout.amounts(self.state)
+        for item in self.controllers:
+            item.start()
+        while any(item.phase is not None for item in self.controllers):
+            done = sum(item.procedure.position for item in self.controllers)
+            self._stretch()
+            if progress is not None and sum(item.procedure.position for item in self.controllers) > done:
+                progress(float(np.mean([item.progress for item in self.controllers])))
+        return self._result(identifier, before)
 
-    def _advance(self, scans: int, tags: frozenset[str], integrated: bool) -> Stretch:
-        """Move the actuators on by `scans`, and the network if it is wanted."""
-        state = self.state
-        start = state.time
-        times = start + self.scan * np.arange(1.0, scans + 1.0, dtype=np.float64)
-        control = state.actuators.state
-        zeroing = [item.due for item in control.pending if item.name == "AutoZero"]
-        washing = control.wash is not None or any(item.name == "PumpWash" for item in control.pending)
-        segments = state.actuators.advance(float(times[-1]))
-        state.signals.use(state.actuators.state.settings)
-        stretch = Stretch(start, times, segments, zeroing, washing, tags)
-        if integrated:
-            self._integrate(stretch)
-        return stretch
-
-    def _integrate(self, stretch: Stretch) -> None:
-        sheet = self.sheet
-        sections = []
-        for segment in stretch.segments:
-            flows = sheet.flow_map(segment.positions).links
-            sections.append(
-                Section(
-                    segment.start,
-                    segment.end,
-                    flows @ pump_flows(segment, False),
-                    sheet.inlet_concentrations,
-                    flows @ pump_flows(segment, True),
-                )
-            )
-        ends = [segment.end for segment in stretch.segments]
-        grid = stretch.grid(self.state.signals.measured(stretch.tags), OUTPUT)
-        wanted = np.unique(np.concatenate([grid, ends]))
-        solution = integrate(sheet.network, self.state.network, sections, wanted, sheet.ports, self.tolerance)
-        stretch.points = wanted
-        stretch.outlet = solution.outlet
-        stretch.passed = solution.passed
-        stretch.state = solution.state
-        stretch.residual = float(np.max(solution.balance.closure, initial=0.0))
-        self.state.smeared.update(solution.smeared)
-
-    def _evaluate(self, phase: BoundPhase, stretch: Stretch, tags: frozenset[str]) -> _Fired | None:
-        """The first scan of the stretch in which a condition of the phase comes true."""
-        state, procedure = self.state, self.state.procedure
-        flow, washing = state.signals.flow_at(stretch, state.actuators.machine), stretch.washing
-        steps = np.where(washing, 0.0, 0.5 * (np.concatenate([[state.flow], flow[:-1]]) + flow) * self.scan)
-        volume = procedure.phase_volume + np.cumsum(steps)
-        elapsed = procedure.phase_time + np.cumsum(np.where(washing, 0.0, self.scan))
-        values = state.signals.conditions(stretch, tags, self.recipe.aliases, state.actuators.machine)
-        column = phase.column_volume
-        for place in range(len(stretch.times)):
-            if washing[place]:  # the method stands still
-                continue
-            procedure.phase_time, procedure.phase_volume = float(elapsed[place]), float(volume[place])
-            sample = Sample(
-                float(stretch.times[place]),
-                procedure.phase_time,
-                procedure.phase_volume,
-                procedure.phase_volume / column if column else 0.0,
-                {name: series[place] for name, series in values.items()},
-            )
-            found = procedure.evaluate(sample)
-            if found is not None:
-                state.flow = float(flow[place])
-                return _Fired(place + 1, found, dict(sample.values))
-        state.flow = float(flow[-1])
-        return None
-
-    def _keep(self, stretch: Stretch) -> None:
-        """Take over a stretch as what happened."""
-        state = self.state
-        if self.observer is not None:
-            self.observer(state.procedure.position, stretch)
-        state.time = float(stretch.times[-1])
-        state.network = stretch.state
-        state.residual = max(state.residual, stretch.residual)
-        state.signals.extend(stretch, state.actuators.machine)
-        if self.sheet.several_columns:
-            rows = [self.sheet.ports.index(name) for name in self.sheet.several_columns]
-            state.columns.append((stretch.points, stretch.outlet[:, rows]))
-        passed_before = np.zeros_like(stretch.passed[0])
-        for segment in stretch.segments:
-            at = int(np.searchsorted(stretch.points, segment.end - 1e-9))
-            passed = stretch.passed[at] - passed_before
-            passed_before = stretch.passed[at]
-            self._account(segment, passed)
-
-    def _account(self, segment: Segment, passed: NDArray[np.float64]) -> None:
-        """Book a segment into vessels and pools."""
-        state, sheet = self.state, self.sheet
-        flows = sheet.flow_map(segment.positions)
-        if sheet.several_columns:
-            path = sheet.path(segment.positions, pump_flows(segment, True))
-            if path and path != state.path and segment.end - segment.start > self.scan:
-                state.events.append(Event(segment.start, "path", sheet.skid.name, path))
-                state.path = path
-        volumes, amounts = dict(state.inventory.volumes), dict(state.inventory.amounts)
-        state.inventory.add(segment, flows, sheet.ports, passed)
-        names = [item.name for item in sheet.species]
-        for _, vessel, _ in flows.received:
-            volume = state.inventory.volumes.get(vessel, 0.0) - volumes.get(vessel, 0.0)
-            if volume <= 0.0:
-                continue
-            gained = state.inventory.amounts[vessel] - amounts.get(vessel, 0.0)
-            last = state.pools[-1] if state.pools else None
-            if last is not None and last.vessel == vessel and abs(last.end - segment.start) < 1e-6:
-                state.pools.pop()
-                gained = gained + np.array([last.amounts[name] for name in names])
-                start, volume = last.start, volume + last.volume
+    def _stretch(self) -> None:
+        """Go on until something fires anywhere, or the stretch is over."""
+        tags = [item.tags for item in self.controllers]
+        measured = [item.signals.measured(own) for item, own in zip(self.controllers, tags, strict=True)]
+        watched = any(measured)
+        scans = min(item.horizon(own) for item, own in zip(self.controllers, measured, strict=True))
+        before = [item.snapshot() for item in self.actuators]
+        joints, stretches, scans = self._possible(scans, tags, before)
+        solution = self._integrate(joints, stretches) if watched else None
+        place, found = self._first_fired(stretches, scans)
+        if solution is None or place + 1 < scans:
+            self._restore(before)
+            joints, stretches = self._advance(place + 1, tags)
+            solution = self._integrate(joints, stretches)
+        self._keep(joints, stretches, solution)
+        for item, breakpoint_ in zip(self.controllers, found, strict=True):
+            if breakpoint_ is not None:
+                item.answer(breakpoint_)
             else:
-                start = segment.start
-            state.pools.append(
-                PoolRecord(vessel, start, segment.end, volume, dict(zip(names, gained.tolist(), strict=True)))
-            )
+                item.give_up()
 
-    def _answer(self, phase: BoundPhase, fired: _Fired, began: float) -> str | None:
-        """Do what fired conditions ask for; why the phase ended, or None."""
-        state, found = self.state, fired.found
-        for watch in found.fired:
-            self.act(watch.action)
-            state.events.append(
-                Event(
-                    state.time,
-                    "watch",
-                    phase.path,
-                    f"{watch.name or 'watch'}: {watch.when.text}",
-                    fired.values,
-                )
-            )
-        if found.timeout in (OnTimeout.HOLD, OnTimeout.ABORT):
-            where = phase.where or phase.path
+    def _possible(
+        self, scans: int, tags: Sequence[frozenset[str]], before: Sequence[object]
+    ) -> tuple[list[Joint], list[Stretch], int]:
+        """A stretch of up to `scans`; it ends before a vessel runs empty or full."""
+        joints, stretches = self._advance(scans, tags)
+        fault = self.levels.first_fault(joints)
+        if fault is None:
+            return joints, stretches, scans
+        time, vessel, what = fault
+        fewer = min(scans, math.floor((time - self.time) / self.scan + 1e-9))
+        if fewer < 1:
+            running = ", ".join(item.phase.path for item in self.controllers if item.phase is not None)
             raise SolverError(
                 Finding(
-                    where,
-                    f"phase {phase.path} runs into its time-out after {state.time - began:.0f} s "
-                    f'before "{phase.until.text}" comes true in the prediction',
-                    "an end within the time-out",
-                    "Correct the condition or lengthen the time-out.",
+                    f"vessel {vessel}",
+                    f"{what} at {time:.0f} s, in {running}",
+                    "liquid between empty and full",
+                    "Let the phase end earlier, e.g. by the level; or hand over more or less.",
                 )
             )
-        return found.ended
+        self._restore(before)
+        joints, stretches = self._advance(fewer, tags)
+        return joints, stretches, fewer
 
+    def _restore(self, before: Sequence[object]) -> None:
+        for item, state in zip(self.actuators, before, strict=True):
+            item.restore(state)  # type: ignore[arg-type]
 
-@dataclass(frozen=True)
-class _Fired:
-    """After how many scans of a stretch something came true, what, and what was seen."""
+    def _advance(self, scans: int, tags: Sequence[frozenset[str]]) -> tuple[list[Joint], list[Stretch]]:
+        """Move the actuators on by `scans`."""
+        times = self.time + self.scan * np.arange(1.0, scans + 1.0, dtype=np.float64)
+        zeroing, washing = [], []
+        for machine in self.actuators:
+            control = machine.state
+            zeroing.append([each.due for each in control.pending if each.name == "AutoZero"])
+            pending = any(each.name == "PumpWash" for each in control.pending)
+            washing.append(control.wash is not None or pending)
+        motions = [machine.advance(float(times[-1])) for machine in self.actuators]
+        joints, segments = side_by_side(motions)
+        stretches = []
+        for item, own in zip(self.controllers, tags, strict=True):
+            item.signals.use(item.actuators.state.settings)
+            place = self.sheet.names.index(item.recipe.skid)
+            stretch = Stretch(self.time, times, segments[place], zeroing[place], washing[place], own)
+            stretch.joints = () if self.alone else joints
+            stretches.append(stretch)
+        return joints, stretches
 
-    scans: int
-    found: Breakpoint
-    values: Mapping[str, float | None]
+    def _integrate(self, joints: Sequence[Joint], stretches: Sequence[Stretch]) -> Solution:
+        sheet = self.sheet
+        sections = []
+        for joint in joints:
+            flows = sheet.flow_map(joint.positions)
+            if not self.alone:
+                self._refuse(joint, joint.first)
+                self._refuse(joint, joint.last)
+            first, last = flows.links @ joint.first, flows.links @ joint.last
+            sections.append(Section(joint.start, joint.end, first, sheet.inlet_concentrations, last))
+        measured = any(
+            item.signals.measured(stretch.tags)
+            for item, stretch in zip(self.controllers, stretches, strict=True)
+        )
+        grid = stretches[0].grid(measured, OUTPUT)
+        wanted = np.unique(np.concatenate([grid, [joint.end for joint in joints]]))
+        solution = integrate(sheet.network, self.state, sections, wanted, sheet.ports, self.tolerance)
+        for item, stretch in zip(self.controllers, stretches, strict=True):
+            stretch.points, stretch.passed, stretch.state = wanted, solution.passed, solution.state
+            rows = slice(None) if self.alone else sheet.rows(item.recipe.skid)
+            stretch.outlet = solution.outlet[:, rows]
+            stretch.residual = float(np.max(solution.balance.closure, initial=0.0))
+        self.smeared.update(solution.smeared)
+        return solution
+
+    def _refuse(self, joint: Joint, pumps: NDArray[np.float64]) -> None:
+        """SolverError when the streams of the skids are in each other's way."""
+        faults = self.sheet.flow_map(joint.positions).faults(pumps)
+        if not faults:
+            return
+        phases = {item.recipe.skid: item.phase.path for item in self.controllers if item.phase is not None}
+        stand = ", ".join(
+            f"{valve} {self.sheet.positions[valve][at]}"
+            for valve, at in zip(self.sheet.valves, joint.positions, strict=True)
+        )
+        findings = []
+        for what, causes in faults:
+            skids = dict.fromkeys(self.sheet.names[int(cause) // 4] for cause in causes)
+            streams = " and ".join(f"{name} in {phases.get(name, 'rest')}" for name in skids)
+            findings.append(
+                Finding(
+                    f"streams of {' and '.join(skids)}",
+                    f"{what} at {joint.start:.0f} s ({streams}) with {stand}",
+                    "a way of its own for each stream",
+                    "Let one skid wait for the other, or correct the valve positions.",
+                )
+            )
+        raise SolverError(findings)
+
+    def _first_fired(self, stretches: Sequence[Stretch], scans: int) -> tuple[int, list[Breakpoint | None]]:
+        """The first scan in which a condition of any skid comes true (the last one if none), and which."""
+        for item, stretch in zip(self.controllers, stretches, strict=True):
+            item.look_ahead(stretch)
+        found: list[Breakpoint | None] = [None] * len(self.controllers)
+        place = 0
+        for place in range(scans):
+            found = [item.look(place) for item in self.controllers]
+            if any(item is not None for item in found):
+                break
+        for item in self.controllers:
+            item.looked(place)
+        return place, found
+
+    def _keep(self, joints: list[Joint], stretches: Sequence[Stretch], solution: Solution) -> None:
+        """Take over a stretch as what happened."""
+        self.time = float(stretches[0].times[-1])
+        self.state = solution.state
+        self.residual = max(self.residual, stretches[0].residual)
+        self.entered += solution.balance.entered
+        self.left += solution.balance.left
+        for item, stretch in zip(self.controllers, stretches, strict=True):
+            item.keep(stretch, joints, solution.outlet, solution.passed)
+        self.levels.keep(joints)
+
+    def _result(self, identifier: str, before: NDArray[np.float64]) -> PlantRun:
+        names = [item.name for item in self.sheet.species]
+        layout = self.sheet.network.layout
+        after = layout.amounts(self.state)
+        size = np.maximum.reduce([self.entered, np.abs(before), np.abs(after)])
+        size = np.maximum(size, 1e-6 * size.max(initial=0.0))
+        gap = np.abs(self.entered - self.left - (after - before))
+        closure = gap / np.where(size > 0.0, size, 1.0)
+        provenance = self._provenance()
+        contents = {}
+        for vessel in self.sheet.routing.shared:
+            held = layout.liquid(self.state, layout.unit_index[vessel])[0]
+            contents[vessel] = dict(zip(names, held.tolist(), strict=True))
+        return PlantRun(
+            runs={
+                item.recipe.skid: item.run(
+                    identifier if self.alone else f"{identifier} {item.recipe.skid}", provenance
+                )
+                for item in self.controllers
+            },
+            levels=self.levels.trends(),
+            level_events=tuple(sorted(self.levels.events, key=lambda event: event.time)),
+            spans={item.recipe.skid: tuple(item.spans) for item in self.controllers},
+            contents=contents,
+            balance=dict(zip(names, closure.tolist(), strict=True)),
+            provenance={**provenance, "mass balance of the plant": f"{closure.max(initial=0.0):.2e}"},
+        )
+
+    def _provenance(self) -> dict[str, str]:
+        """How far the numbers can be trusted."""
+        facts = {"mass balance": f"{self.residual:.2e}", "scan": f"{self.scan:g} s"}
+        if self.smeared:
+            beds = ", ".join(sorted(self.smeared))
+            facts["fronts wider than the mesh holds"] = f"{beds}: computed by the scheme of first order"
+        return facts

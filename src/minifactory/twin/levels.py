@@ -1,0 +1,110 @@
+"""What a prediction tells of vessels: their levels in time, and when one runs empty or full."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minifactory.records.plant_run import EMPTY, FULL
+from minifactory.records.run import Event, Trend
+from minifactory.twin.flowsheet import Flowsheet
+from minifactory.twin.joint import Joint
+from minifactory.twin.vessels import crossing
+from minifactory.units import VOLUME
+
+Array = NDArray[np.float64]
+
+
+class Levels:
+    """Volumes in all vessels of a plant, stretch by stretch.
+
+    Volumes follow from the flows alone. A bottle that is drawn from beyond what it holds is below zero.
+    """
+
+    def __init__(self, sheet: Flowsheet) -> None:
+        self._sheet = sheet
+        self._vessels = tuple(sheet.plant.vessels.values())
+        self._now = np.array([vessel.volume for vessel in self._vessels])
+        self._times: list[float] = [0.0]
+        self._volumes: list[Array] = [self._now]
+        self._net: dict[tuple[int, ...], Array] = {}
+        self.events: list[Event] = []
+
+    @property
+    def now(self) -> dict[str, float]:
+        """m3 in every vessel."""
+        return {vessel.name: float(at) for vessel, at in zip(self._vessels, self._now, strict=True)}
+
+    def net(self, positions: tuple[int, ...]) -> Array:
+        """Net flow into every vessel per pump flow at these valve positions, (vessels, 4 skids)."""
+        known = self._net.get(positions)
+        if known is None:
+            flows = self._sheet.flow_map(positions)
+            known = np.zeros((len(self._vessels), 4 * len(self._sheet.names)))
+            place = {vessel.name: at for at, vessel in enumerate(self._vessels)}
+            for vessel, per_pump in flows.drawn.items():
+                known[place[vessel]] -= per_pump
+            for _, vessel, per_pump in flows.received:
+                known[place[vessel]] += per_pump
+            self._net[positions] = known
+        return known
+
+    def first_fault(self, joints: list[Joint]) -> tuple[float, str, str] | None:
+        """When a vessel of changing content first runs empty or full in `joints`, which, and what."""
+        shared = self._sheet.routing.shared
+        if not shared:
+            return None
+        now = self._now
+        for joint in joints:
+            found = [
+                item
+                for item in self._crossings(joint, now)
+                if item[1] in shared and (item[2] == FULL or self._runs_dry(item[1], joint, now))
+            ]
+            if found:
+                return min(found)
+            now = now + self.net(joint.positions) @ joint.mean * joint.duration
+        return None
+
+    def _runs_dry(self, vessel: str, joint: Joint, now: Array) -> bool:
+        """Whether it comes to nothing, not only to its minimum."""
+        place = next(at for at, item in enumerate(self._vessels) if item.name == vessel)
+        end = now[place] + float(self.net(joint.positions)[place] @ joint.mean) * joint.duration
+        return bool(end < 0.0)
+
+    def keep(self, joints: list[Joint]) -> None:
+        """Take over stretches as what happened."""
+        for joint in joints:
+            for time, vessel, what in self._crossings(joint, self._now):
+                self.events.append(Event(time, "vessel", vessel, what))
+            self._now = self._now + self.net(joint.positions) @ joint.mean * joint.duration
+            self._times.append(joint.end)
+            self._volumes.append(self._now)
+
+    def _crossings(self, joint: Joint, now: Array) -> list[tuple[float, str, str]]:
+        """Times at which vessels come to their minimum or their capacity."""
+        net = self.net(joint.positions)
+        first, last = net @ joint.first, net @ joint.last
+        after = now + 0.5 * (first + last) * joint.duration
+        found = []
+        for place, vessel in enumerate(self._vessels):
+            tiny = 1e-9 * vessel.capacity
+            low, high = vessel.minimum, vessel.capacity
+            for bound, what, sign in ((low, EMPTY, -1.0), (high, FULL, 1.0)):
+                gap = sign * (bound - now[place])
+                if gap > tiny and sign * (after[place] - bound) > -tiny:
+                    flows = [float(first[place]), float(last[place])]
+                    wait = crossing(float(now[place]), bound, flows, joint.duration)
+                    at = joint.end if math.isinf(wait) else joint.start + wait
+                    found.append((at, vessel.name, what))
+        return found
+
+    def trends(self) -> dict[str, Trend]:
+        """m3 in every vessel over time."""
+        times, volumes = np.array(self._times), np.array(self._volumes)
+        return {
+            vessel.name: Trend(vessel.name, VOLUME, times, volumes[:, at])
+            for at, vessel in enumerate(self._vessels)
+        }
