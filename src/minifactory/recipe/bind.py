@@ -152,7 +152,8 @@ def _initial(binding: Binding, item: UnitProcedure) -> BoundAction:
     setpoints.setdefault("System.Flow.SP", 0.0)
     flow = setpoints.pop("System.Flow.SP")
     known = {name: value for name, value in setpoints.items() if name in binding.table.tags}
-    return BoundAction({**known, "System.Flow.SP": flow}, action.instructions, binding.outlet, 0.0)
+    started = {**known, "System.Flow.SP": flow}
+    return BoundAction(started, action.instructions, binding.outlet, 0.0, binding.needs)
 
 
 def _after(opening: BoundAction, action: BoundAction) -> BoundAction:
@@ -165,6 +166,7 @@ def _after(opening: BoundAction, action: BoundAction) -> BoundAction:
         instructions=(*opening.instructions, *action.instructions),
         outlet=opening.outlet if action.outlet is None else action.outlet,
         fraction_volume=0.0 if action.fraction_volume is None else action.fraction_volume,
+        needs={**opening.needs, **action.needs},
     )
 
 

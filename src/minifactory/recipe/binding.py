@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.model import Device, DeviceKind, Plant, Port, Skid
+from minifactory.plant.network import seen_from
 from minifactory.recipe.bound import BoundAction, BoundInstruction
 from minifactory.recipe.model import Command, Gradient, Settings
 from minifactory.recipe.reading import BYPASS
@@ -26,6 +27,9 @@ _PUMPS = {"A": 0.0, "B": 1.0}
 class Binding:
     """What is set on one skid; :meth:`apply` sets more and says what is to be sent for it.
 
+    Its streams may run through devices of other skids. Their valves are theirs to turn: :attr:`needs` tells
+    how those on the present way have to stand.
+
     Parameters
     ----------
     plant : Plant
@@ -40,6 +44,8 @@ class Binding:
 
     def __init__(self, plant: Plant, skid: Skid, table: TagTable, findings: list[Finding]) -> None:
         self.plant, self.skid, self.table, self.findings = plant, skid, table, findings
+        self.graph = seen_from(plant, skid.name)
+        self._foreign: dict[str, dict[str, tuple[str, ...]]] = {}
         self.positions = {
             device.name: next(iter(device.positions))
             for device in skid.devices.values()
@@ -77,9 +83,14 @@ class Binding:
 
     def waste(self) -> str | None:
         """The vessel for waste behind the outlet valve, if there is one."""
-        receivers = [name for name in receiving_vessels(self.skid) if name in self.plant.vessels]
+        receivers = [name for name in self._receivers() if name in self.plant.vessels]
         wastes = [name for name in receivers if self.plant.vessels[name].purpose == "waste"]
         return next((name for name in wastes if self.behind_detectors(name)), None)
+
+    def _receivers(self) -> tuple[str, ...]:
+        """Vessels that lines lead to, those of the own skid first."""
+        own = receiving_vessels(self.skid)
+        return (*own, *(name for name in receiving_vessels(self.graph) if name not in own))
 
     def limits(self) -> dict[str, float]:
         """Set-points of the equipment's own limits that follow from skid and column (SI)."""
@@ -133,8 +144,7 @@ class Binding:
             instructions.append(BoundInstruction("FractionNext"))
         elif fractions:
             self.findings.append(Finding(where, f"{self.skid.name} has no fraction collector"))
-        outlet = settings.outlet if settings.outlet is not None else None
-        return BoundAction(setpoints, tuple(instructions), outlet, fractions)
+        return BoundAction(setpoints, tuple(instructions), settings.outlet, fractions, self.needs)
 
     def _has(self, tag: str, what: str, where: str) -> bool:
         if tag in self.table.tags:
@@ -261,14 +271,35 @@ class Binding:
             self.findings.append(Finding(where, f"{self.skid.name} has no pump {letter}"))
             return {}
         self.inlets[letter] = vessel
-        best = self._best(ways(self.skid, Port(vessel), pump.name, fixed))
+        found = ways(self.graph, Port(vessel), pump.name, fixed)
+        best = self._best(found)
         if best is None:
-            near = ", ".join(connected_vessels(self.skid, pump.name)) or "none"
-            found = f'no way from vessel "{vessel}" to {pump.name}'
+            near = ", ".join(connected_vessels(self.graph, pump.name)) or "none"
+            text = f'no way from vessel "{vessel}" to {pump.name}'
             remedy = "Connect it to the inlet valve in factory.yaml, or use another vessel."
-            self.findings.append(Finding(where, found, f"one of {near}", remedy))
+            self.findings.append(Finding(where, text, f"one of {near}", remedy))
             return {}
+        self._need(best, found, f"inlet_{letter}")
         return {valve: position for valve, position in best.positions.items() if valve in self.positions}
+
+    @property
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """How valves of other skids on the present way may stand, the nearest position first."""
+        return {valve: at for found in self._foreign.values() for valve, at in found.items()}
+
+    def _need(self, best: Way, found: list[Way], part: str) -> None:
+        """Note how valves of other skids stand on `best`, or on a way of `found` that is the same for us."""
+        needed: dict[str, tuple[str, ...]] = {}
+        for valve, position in best.positions.items():
+            if valve not in self.skid.devices:
+                same = {**best.positions, valve: ""}
+                others = (
+                    way.positions[valve]
+                    for way in found
+                    if way.devices == best.devices and {**way.positions, valve: ""} == same
+                )
+                needed[valve] = tuple(dict.fromkeys((position, *others)))
+        self._foreign[part] = needed
 
     def _lead(self, settings: Settings, where: str) -> dict[str, str]:
         """Set the valves between pumps and outlet so that the liquid goes where it should."""
@@ -276,8 +307,10 @@ class Binding:
             found = "no vessel receives the outlet"
             self.findings.append(Finding(where, found, remedy="Connect a waste vessel to the outlet."))
             return {}
-        best = self._best(self._outlet_ways(self.outlet, settings.positions, self.in_line))
-        best = self._best(self._stated_ways(self.outlet, best)) or best
+        found_ways = self._outlet_ways(self.outlet, settings.positions, self.in_line)
+        best = self._best(found_ways)
+        stated_ways = self._stated_ways(self.outlet, best)
+        best = self._best(stated_ways) or best
         if best is None:
             through = f"through {self.in_line}" if self.in_line else "past the column"
             stand = ", ".join(f"{valve} {position}" for valve, position in settings.positions.items())
@@ -286,6 +319,7 @@ class Binding:
             )
             self.findings.append(self._no_way(where, found, self.outlet, settings.positions))
             return {}
+        self._need(best, stated_ways or found_ways, "outlet")
         needed = {valve: position for valve, position in best.positions.items() if valve in self.positions}
         stated = needed if settings.column is not None else self.outlet_positions(self.outlet)
         moved = {
@@ -298,7 +332,7 @@ class Binding:
 
     def _no_way(self, where: str, found: str, vessel: str, stated: Mapping[str, str]) -> Finding:
         """Why nothing leads from the pumps to `vessel`: it is not connected, or a valve stands in the way."""
-        near = receiving_vessels(self.skid)
+        near = self._receivers()
         if vessel not in near:
             return Finding(where, found, f"one of {', '.join(near)}", "Connect it in factory.yaml.")
         open_way = self._best(self._outlet_ways(vessel, {}, self.in_line))
@@ -320,7 +354,7 @@ class Binding:
         kept = {valve: stood for valve, stood in self.stated.items() if valve not in behind}
         if best is not None and all(best.positions.get(v, stood) == stood for v, stood in kept.items()):
             return []
-        devices = self.skid.devices.items()
+        devices = self.graph.devices.items()
         columns = {name for name, device in devices if device.kind is DeviceKind.COLUMN}
         return [way for way in self._ways_from_pump(vessel, kept) if columns & set(way.devices)]
 
@@ -329,12 +363,12 @@ class Binding:
         if pump is None:
             return []
         starts = [Port(pump.name, port) for port in pump.ports]
-        return [way for start in starts for way in ways(self.skid, start, vessel, fixed)]
+        return [way for start in starts for way in ways(self.graph, start, vessel, fixed)]
 
     def _outlet_ways(self, vessel: str, fixed: Mapping[str, str], column: str | None) -> list[Way]:
         found = self._ways_from_pump(vessel, fixed)
-        kinds = {name: device.kind for name, device in self.skid.devices.items()}
-        has_cells = any(kind in _CELLS for kind in kinds.values())
+        kinds = {name: device.kind for name, device in self.graph.devices.items()}
+        has_cells = any(device.kind in _CELLS for device in self.skid.devices.values())
 
         def right(way: Way) -> bool:
             columns = [name for name in way.devices if kinds[name] is DeviceKind.COLUMN]
@@ -352,7 +386,7 @@ class Binding:
             way
             for device in starts
             for port in device.ports
-            for way in ways(self.skid, Port(device.name, port), vessel)
+            for way in ways(self.graph, Port(device.name, port), vessel)
         ]
         return min(found, key=lambda way: len(way.devices), default=None)
 
@@ -387,5 +421,5 @@ class Binding:
         """The same state, to try something."""
         other = copy.copy(self)
         other.positions, other.inlets = dict(self.positions), dict(self.inlets)
-        other.stated = dict(self.stated)
+        other.stated, other._foreign = dict(self.stated), dict(self._foreign)
         return other

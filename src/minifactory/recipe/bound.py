@@ -40,12 +40,16 @@ class BoundAction:
     fraction_volume : float or None
         m3 per tube from here on: :class:`~minifactory.recipe.procedure.Procedure` asks for ``FractionNext``
         each time that so much was collected; 0: no further tubes; None: unchanged.
+    needs : Mapping of str to tuple of str
+        How valves of other skids (``skid.Valve``) may stand for the liquid to go its way; nothing is sent for
+        it.
     """
 
     setpoints: Mapping[str, float] = field(default_factory=dict)
     instructions: tuple[BoundInstruction, ...] = ()
     outlet: str | None = None
     fraction_volume: float | None = None
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from minifactory.errors import Finding, InputError
 from minifactory.plant.flowpath import FlowPath, flow_path
 from minifactory.plant.model import DeviceKind, Plant, Skid
+from minifactory.plant.network import seen_from
 from minifactory.recipe.binding import FLOW_SP, PERCENT_B_SP, PRESSURE_LIMIT, WASH_TIME
 from minifactory.recipe.bound import BoundAction, BoundPhase, BoundRecipe
 from minifactory.recipe.planning import latest_time, planned_time
@@ -99,6 +100,7 @@ class Course:
     def __init__(self, bound: BoundRecipe, plant: Plant, table: TagTable) -> None:
         self.bound, self.plant, self.table = bound, plant, table
         self.skid: Skid = plant.skids[bound.skid]
+        self.graph: Skid = seen_from(plant, bound.skid)
         self.positions: dict[str, str] = {}
         self.flow = 0.0
         self.percent_b = 0.0
@@ -116,6 +118,7 @@ class Course:
 
     def _set(self, action: BoundAction) -> None:
         self.positions.update(self._valves(action))
+        self.positions.update({valve: at[0] for valve, at in action.needs.items()})
         self.flow = action.setpoints.get(FLOW_SP, self.flow)
         self.pressure_limit = action.setpoints.get(PRESSURE_LIMIT, self.pressure_limit)
         if PERCENT_B_SP in action.setpoints:
@@ -199,7 +202,7 @@ class Course:
         if not paths or not moved:
             return []
         try:
-            flow_path(self.skid, {**self.positions, **moved}, list(paths[0].branches))
+            flow_path(self.graph, {**self.positions, **moved}, list(paths[0].branches))
         except InputError as fault:
             return list(fault.findings)
         return []
@@ -238,7 +241,7 @@ class Course:
             if volume <= 0.0:
                 break
             try:
-                paths.append(flow_path(self.skid, positions, pumps))
+                paths.append(flow_path(self.graph, positions, pumps))
             except InputError as fault:
                 faults += fault.findings
         return paths, list(dict.fromkeys(faults))
@@ -272,7 +275,7 @@ class Course:
         if path is not None and name in path.branches:
             return path.branches[name].vessel
         try:
-            return flow_path(self.skid, self.positions, [name]).branches[name].vessel
+            return flow_path(self.graph, self.positions, [name]).branches[name].vessel
         except InputError:
             return None
 

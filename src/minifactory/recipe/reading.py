@@ -13,6 +13,7 @@ from typing import TypeVar
 from minifactory.errors import Finding, InputError
 from minifactory.plant.document import Reader
 from minifactory.plant.model import Plant
+from minifactory.plant.network import group
 from minifactory.plant.nodes import Mapping as MappingNode
 from minifactory.recipe.conditions import Expression, Names, parse_condition
 from minifactory.recipe.macros import expanded
@@ -192,9 +193,10 @@ def _unit_procedure(
     _check_name(item, place)
     skid = item.reference("skid", plant.skids, "skid")
     table = tables.get(skid or "")
-    columns = [column.name for column in plant.columns.values() if skid is None or column.skid == skid]
+    skids = group(plant, (skid,)) if skid is not None else ()
+    columns = [item.name for item in plant.columns.values() if skid is None or item.skid in (skid, *skids)]
     column = item.reference("column", columns, "column of this skid", required=False)
-    allowed = (column,) if column else tuple(columns) if "column" in item else ()
+    allowed = tuple(columns) if "column" in item else ()
     mine = tuple(item for item in transfers if skid in (item.sender, item.receiver))
     names = skid_names(table, plant.vessels, [item.name for item in mine]) if table else {}
     scope = _Scope(plant, allowed, table, names, mine)

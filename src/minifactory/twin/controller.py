@@ -25,10 +25,6 @@ from minifactory.twin.inventory import Inventory
 from minifactory.twin.joint import Joint
 from minifactory.twin.signals import SignalSeries, Stretch
 
-WATCHED = 300
-"""Scans per stretch while conditions depend on signals."""
-LONGEST = 20_000
-"""Scans per stretch otherwise."""
 GIVE_UP = 30 * 86_400.0
 """s of one phase after which the prediction stops: its end never comes."""
 
@@ -128,17 +124,17 @@ class Controller:
         else:
             self.act(self.recipe.safe)
 
-    def horizon(self, watched: bool) -> int:
-        """How many scans to look ahead at most."""
+    def horizon(self, watched: int, longest: int) -> int:
+        """How many scans to look ahead: `watched` while anything is looked for, else at most `longest`."""
         phase = self.phase
         if phase is None:
-            return LONGEST
-        if watched or self.procedure.watching:
-            return WATCHED
-        left = LONGEST * self.scan
+            return longest
+        if self.signals.measured(self.tags) or self.procedure.watching:
+            return watched
+        left = longest * self.scan
         if phase.planned_time is not None:
             left = min(left, max(phase.planned_time - self.procedure.phase_time, 0.0) + 30.0)
-        return max(1, min(LONGEST, int(np.ceil(left / self.scan))))
+        return max(1, min(longest, int(np.ceil(left / self.scan))))
 
     def look_ahead(self, stretch: Stretch) -> None:
         """Work out what the method will see in `stretch`, for :meth:`look`."""

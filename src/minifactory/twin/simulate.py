@@ -34,6 +34,10 @@ from minifactory.twin.levels import Levels
 from minifactory.twin.online import plant_flowsheet, species_scales
 from minifactory.twin.signals import Stretch
 
+WATCHED = 300
+"""Scans per stretch while conditions depend on signals."""
+LONGEST = 20_000
+"""Scans per stretch otherwise."""
 OUTPUT = 5.0
 """s between recorded points where conditions need no signals."""
 
@@ -198,9 +202,8 @@ class _Plantwide:
     def _stretch(self) -> None:
         """Go on until something fires anywhere, or the stretch is over."""
         tags = [item.tags for item in self.controllers]
-        measured = [item.signals.measured(own) for item, own in zip(self.controllers, tags, strict=True)]
-        watched = any(measured)
-        scans = min(item.horizon(own) for item, own in zip(self.controllers, measured, strict=True))
+        watched = any(item.signals.measured(own) for item, own in zip(self.controllers, tags, strict=True))
+        scans = min(item.horizon(WATCHED, LONGEST) for item in self.controllers)
         before = [item.snapshot() for item in self.actuators]
         joints, stretches, scans = self._possible(scans, tags, before)
         solution = self._integrate(joints, stretches) if watched else None

@@ -1,0 +1,62 @@
+"""Static faults between the recipes of skids that touch: what one needs of another's valves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from minifactory.errors import Finding, did_you_mean
+from minifactory.plant.model import Plant
+from minifactory.plant.tagging import tag_table
+from minifactory.recipe.bound import BoundAction, BoundRecipe
+
+
+def between(bounds: Mapping[str, BoundRecipe], plant: Plant) -> list[Finding]:
+    """What the recipe of one skid needs of another's valves and never comes about; `bounds` by skid.
+
+    A valve is turned by the recipe of its own skid only. Whether it stands right at the right time is for the
+    hand-shakes of the recipes, and seen by the prediction.
+    """
+    found: list[Finding] = []
+    stands = {name: _stands(bound, plant) for name, bound in bounds.items()}
+    for bound in bounds.values():
+        for phase in bound.all_phases():
+            for action in (phase.start, *(watch.action for watch in phase.watches)):
+                found += _missing(phase.where or phase.path, phase.path, action, stands, plant)
+    return list(dict.fromkeys(found))
+
+
+def _missing(
+    where: str, path: str, action: BoundAction, stands: Mapping[str, Mapping[str, set[str]]], plant: Plant
+) -> Iterator[Finding]:
+    for name, positions in action.needs.items():
+        skid, _, valve = name.partition(".")
+        known = stands.get(skid)
+        if known is None:
+            first = next(iter(plant.skids[skid].devices[valve].positions), "")
+            reached = {first}
+        else:
+            reached = known.get(valve, set())
+        if reached & set(positions):
+            continue
+        needed = " or ".join(positions)
+        if known is None:
+            text = f"{path} needs {name} at {needed}, but no recipe runs on {skid}"
+            yield Finding(where, text, remedy=f"Give {skid} a recipe that turns {valve}.")
+        else:
+            text = f"{path} needs {name} at {needed}, but the recipe of {skid} never turns it there"
+            yield Finding(where, text, remedy=did_you_mean(positions[0], reached))
+
+
+def _stands(bound: BoundRecipe, plant: Plant) -> dict[str, set[str]]:
+    """Every position that the recipe of a skid gives to each of its valves."""
+    table = tag_table(plant.skids[bound.skid])
+    found: dict[str, set[str]] = {}
+    actions = [bound.initial, bound.safe]
+    for phase in bound.all_phases():
+        actions += [phase.start, *(watch.action for watch in phase.watches)]
+    for action in actions:
+        for name, value in action.setpoints.items():
+            tag = table.tags.get(name)
+            if tag is not None and tag.choices and 0 <= value < len(tag.choices):
+                found.setdefault(name.removesuffix(".SP"), set()).add(tag.choices[int(value)])
+    return found
