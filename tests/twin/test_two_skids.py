@@ -126,7 +126,7 @@ def test_a_pool_that_runs_full_is_named(pool: tuple[Plant, dict[str, BoundRecipe
     plant, bounds = pool
     small = replace(plant.vessels["hold"], capacity=6e-6)
     tight = replace(plant, vessels={**plant.vessels, "hold": small})
-    with pytest.raises(SolverError, match="vessel hold.*runs full"):
+    with pytest.raises(SolverError, match=r"vessel hold.*runs full"):
         simulate_plant(tight, list(bounds.values()), elements=ELEMENTS)
 
 

@@ -24,6 +24,7 @@ from minifactory.skid.faults import Buttons, Fault, FaultKind, extra_pressure, f
 from minifactory.twin.actuators import Actuators
 from minifactory.twin.latency import DrawnLatency
 from minifactory.twin.process import ProcessModel, ProcessValues
+from minifactory.twin.pumps import Segment
 from minifactory.twin.sensors import Sensors
 
 PERIOD = 1.0
@@ -126,7 +127,8 @@ class VirtualSkid:
         """Let process time run to `process_time` (s); earlier times change nothing."""
         while self.time < process_time - 1e-9:
             samples = math.floor(self.time / self.period + 1e-9) + 1
-            self._step(min(samples * self.period, process_time))
+            until = min(samples * self.period, process_time)
+            self.face(self.process.advance(self.move(until)), until)
 
     def console(self, action: str) -> None:
         """Do what a person does at the equipment itself: ``hold``, ``pause``, ``continue`` or ``end``."""
@@ -140,12 +142,15 @@ class VirtualSkid:
         """Take all faults away."""
         self.faults = ()
 
-    def _step(self, until: float) -> None:
+    def move(self, until: float) -> list[Segment]:
+        """What pumps and valves do up to process time `until` (s); the process has to follow."""
         if self.faults:
             for action in self._buttons.pressed(self.faults, self.time):
                 self.console(action)
-        segments = self.actuators.advance(until)
-        truth = self.process.advance(segments)
+        return self.actuators.advance(until)
+
+    def face(self, truth: ProcessValues, until: float) -> None:
+        """Measure what is the case at process time `until` (s)."""
         if self.faults:
             extra = extra_pressure(self.faults, until)
             truth = replace(truth, system_pressure=truth.system_pressure + extra) if extra else truth

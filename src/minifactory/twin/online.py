@@ -118,6 +118,12 @@ class PlantProcess:
             return self.vessels.volume(vessel, self._stepper.volumes)
         return self.inventory.content(self.sheet, vessel)
 
+    @property
+    def held(self) -> dict[str, NDArray[np.float64]]:
+        """mol (n_species,) that each vessel of changing content holds now."""
+        ports = self.sheet.ports
+        return {name: self.content(name) * self.outlets[ports.index(name)] for name in self.vessels.names}
+
     def _advance(self, joint: Joint) -> None:
         flows = self.sheet.flow_map(joint.positions)
         blocked: set[int] = set()

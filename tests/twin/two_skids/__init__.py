@@ -1,4 +1,4 @@
-"""Small plants of two skids, described as a case is: a pool between two skids, and three columns of a station."""
+"""Small plants of two skids, described as a case is: a pool between them, and a station of three columns."""
 
 from __future__ import annotations
 
