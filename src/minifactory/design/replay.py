@@ -15,7 +15,8 @@ from minifactory.errors import SolverError
 from minifactory.plant.parameters import ParameterSet
 from minifactory.records.run import PoolRecord, Run, Trend
 from minifactory.twin.engine import Section, Tolerance, Variant, simulate_many
-from minifactory.twin.flowsheet import FlowMap, Flowsheet, pump_flows
+from minifactory.twin.flow_map import FlowMap
+from minifactory.twin.flowsheet import Flowsheet, pump_flows
 from minifactory.twin.hydraulics import hydraulics
 from minifactory.twin.machine import machine_of
 from minifactory.twin.online import skid_flowsheet, species_scales

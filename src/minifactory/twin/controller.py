@@ -15,11 +15,12 @@ from minifactory.recipe.bound import BoundAction, BoundPhase, BoundRecipe
 from minifactory.recipe.conditions import Sample
 from minifactory.recipe.model import OnTimeout, PhaseKind
 from minifactory.recipe.procedure import Breakpoint, Procedure
-from minifactory.records.plant_run import BUSY, Span
+from minifactory.records.plant_run import BUSY, WAITING, Span
 from minifactory.records.run import Event, PhaseRecord, PoolRecord, Run
 from minifactory.twin.actuators import Actuators
 from minifactory.twin.column_outlets import column_trends
-from minifactory.twin.flowsheet import FlowMap, Flowsheet
+from minifactory.twin.flow_map import FlowMap
+from minifactory.twin.flowsheet import Flowsheet
 from minifactory.twin.hydraulics import hydraulics
 from minifactory.twin.inventory import Inventory
 from minifactory.twin.joint import Joint
@@ -42,6 +43,7 @@ class _Ahead:
     volume: Array
     elapsed: Array
     values: Mapping[str, list[float]]
+    levels: Mapping[str, Array]
 
 
 @dataclass
@@ -116,13 +118,17 @@ class Controller:
             self.actuators.call(item.name, item.arguments, self.instruction)
 
     def _begin(self, position: int) -> None:
-        self.began = self.time
-        self.taken = self.inventory.amounts_drawn(self.sheet)
+        self._came()
         asked = self.procedure.begin(position, self.time)
         if asked is not None:
             self.act(asked.action)
         else:
             self.act(self.recipe.safe)
+
+    def _came(self) -> None:
+        """Now begins a phase, or the wait before it."""
+        self.began = self.time
+        self.taken = self.inventory.amounts_drawn(self.sheet)
 
     def horizon(self, watched: int, longest: int) -> int:
         """How many scans to look ahead: `watched` while anything is looked for, else at most `longest`."""
@@ -136,8 +142,8 @@ class Controller:
             left = min(left, max(phase.planned_time - self.procedure.phase_time, 0.0) + 30.0)
         return max(1, min(longest, int(np.ceil(left / self.scan))))
 
-    def look_ahead(self, stretch: Stretch) -> None:
-        """Work out what the method will see in `stretch`, for :meth:`look`."""
+    def look_ahead(self, stretch: Stretch, levels: Mapping[str, Array]) -> None:
+        """Work out what the method will see in `stretch`, for :meth:`look`; `levels` (scans,) in m3."""
         procedure = self.procedure
         flow, washing = self.signals.flow_at(stretch, self.actuators.machine), stretch.washing
         steps = np.where(washing, 0.0, 0.5 * (np.concatenate([[self.flow], flow[:-1]]) + flow) * self.scan)
@@ -148,6 +154,7 @@ class Controller:
             procedure.phase_volume + np.cumsum(steps),
             procedure.phase_time + np.cumsum(np.where(washing, 0.0, self.scan)),
             self.signals.conditions(stretch, stretch.tags, self.recipe.aliases, self.actuators.machine),
+            levels,
         )
 
     def look(self, place: int) -> Breakpoint | None:
@@ -166,6 +173,8 @@ class Controller:
             {name: series[place] for name, series in ahead.values.items()},
         )
         self._seen = sample.values
+        if ahead.levels:
+            procedure.levels = {name: float(level[place]) for name, level in ahead.levels.items()}
         return procedure.evaluate(sample)
 
     def looked(self, place: int) -> None:
@@ -249,6 +258,12 @@ class Controller:
                     "Correct the condition or lengthen the time-out.",
                 )
             )
+        if found.begins is not None:
+            text = f"waited {self.time - self.began:.0f} s for another skid"
+            self.events.append(Event(self.time, "wait", phase.path, text))
+            self.spans.append(Span(self.began, self.time, WAITING, phase.path))
+            self._came()
+            self.act(found.begins.action)
         if found.ended is not None:
             self._end(phase, found.ended)
             self._begin(self.procedure.following())

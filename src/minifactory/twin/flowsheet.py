@@ -28,9 +28,10 @@ from minifactory.twin.columns import packed_bed
 from minifactory.twin.electrolyte import Electrolyte, electrolyte
 from minifactory.twin.engine import Inlet, Link, Network, StirredTank, Tube, Vessel
 from minifactory.twin.engine.specification import NetworkUnit
+from minifactory.twin.flow_map import FlowMap, flow_map
 from minifactory.twin.pumps import Segment
 from minifactory.twin.reacting import nothing_inactivated, reacting_unit
-from minifactory.twin.routing import CELLS, REACTING, WASH, Routing, meeting, routing
+from minifactory.twin.routing import CELLS, REACTING, Routing, routing
 
 SMALLEST_VOLUME = 1e-9
 """m3 (1 uL) that a detector cell or a piece of tubing counts at least."""
@@ -182,7 +183,8 @@ class Flowsheet:
                 valve: self.positions[valve][index]
                 for valve, index in zip(self.valves, positions, strict=True)
             }
-            known = self._matrices[positions] = _flow_map(self, stand)
+            known = flow_map(self.plant, self.names, self.routing, self.network, stand)
+            self._matrices[positions] = known
         return known
 
     def initial_state(self, material: str | None = None) -> NDArray[np.float64]:
@@ -213,49 +215,6 @@ class Flowsheet:
         content = self.plant.materials[material].composition if material else {}
         amounts = np.array([max(content.get(item.name, 0.0), 0.0) for item in self.species])
         return _with_ph(amounts, content, self.species)
-
-
-@dataclass(frozen=True)
-class FlowMap:
-    """Flows at one set of valve positions, per unit of (pump A, pump B, wash A, wash B) of every skid.
-
-    Parameters
-    ----------
-    links : ndarray (n_links, 4 skids)
-        Into the network's links.
-    drawn : Mapping of str to ndarray (4 skids,)
-        Out of each vessel.
-    received : tuple of (unit, vessel, ndarray (4 skids,))
-        Out of a unit into a vessel; washing goes nowhere that is kept.
-    columns : Mapping of str to ndarray (4 skids,)
-        Through each column.
-    gaps : Mapping of str to ndarray (4 skids,)
-        Several skids: units in which these flows do not balance, and by how much: a pump drives against a
-        closed port there.
-    meetings : tuple of (str, ndarray (4 skids,), ndarray (4 skids,))
-        Several skids: ports in which two streams meet within a valve, and the flow of either.
-    """
-
-    links: NDArray[np.float64]
-    drawn: Mapping[str, NDArray[np.float64]]
-    received: tuple[tuple[str, str, NDArray[np.float64]], ...]
-    columns: Mapping[str, NDArray[np.float64]]
-    gaps: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    meetings: tuple[tuple[str, NDArray[np.float64], NDArray[np.float64]], ...] = ()
-
-    def faults(self, pumps: NDArray[np.float64]) -> list[tuple[str, NDArray[np.intp]]]:
-        """What is not possible at pump flows `pumps` (4 skids,) in m3/s, and which of them cause it."""
-        if not self.gaps and not self.meetings:
-            return []
-        least = 1e-9 * float(pumps.max(initial=0.0))
-        found = []
-        for unit, gap in self.gaps.items():
-            if abs(float(gap @ pumps)) > least:
-                found.append((f"no open way through {unit}", np.nonzero(gap * pumps)[0]))
-        for port, first, second in self.meetings:
-            if float(first @ pumps) > least and float(second @ pumps) > least:
-                found.append((f"two streams meet in port {port}", np.nonzero((first + second) * pumps)[0]))
-        return found
 
 
 def pump_flows(segment: Segment, at_end: bool) -> NDArray[np.float64]:
@@ -365,69 +324,6 @@ def _largest(plant: Plant, skid: str) -> float:
     """The largest volume (m3) of a device or column of `skid`."""
     columns = [column.volume for column in plant.columns.values() if column.skid == skid]
     return max([*columns, 0.0, *(device.volume for device in plant.skids[skid].devices.values())])
-
-
-def _flow_map(sheet: Flowsheet, stand: Mapping[str, str]) -> FlowMap:
-    gaps: dict[str, NDArray[np.float64]] = {}
-    if len(sheet.names) == 1:
-        matrix = sheet.routing.flow_matrix(stand)
-    else:
-        matrix, gaps = sheet.routing.possible_flows(stand)
-    columns = _pump_columns(sheet)
-    width = len(columns)
-
-    def ordered(flows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Flows (..., 2 n_pumps) in the order of the actuators, (..., 4 skids)."""
-        nothing = np.zeros(flows.shape[:-1])
-        return np.stack([flows[..., at] if at >= 0 else nothing for at in columns], axis=-1)
-
-    four = ordered(matrix)
-    place = {(link.source, link.target): index for index, link in enumerate(sheet.network.links)}
-    links = np.zeros((len(place), width))
-    drawn: dict[str, NDArray[np.float64]] = {}
-    through: dict[str, NDArray[np.float64]] = {}
-    received = []
-    for route, flow in zip(sheet.routing.routes, four, strict=True):
-        if (route.source, route.target) in place and not route.wash:
-            links[place[(route.source, route.target)]] += flow
-        if not np.any(flow):
-            continue
-        if route.source in sheet.plant.vessels:
-            drawn[route.source] = drawn.get(route.source, np.zeros(width)) + flow
-        if route.target in sheet.plant.vessels and route.target != WASH:
-            received.append((route.source, route.target, flow))
-        if route.target in sheet.plant.columns:
-            through[route.target] = through.get(route.target, np.zeros(width)) + flow
-    if len(sheet.names) == 1:
-        return FlowMap(links, drawn, tuple(received), through)
-    routes = sheet.routing.routes
-    met = meeting(routes, sheet.routing.open_routes(stand))
-    return FlowMap(
-        links,
-        drawn,
-        tuple(received),
-        through,
-        {unit: ordered(gap) for unit, gap in gaps.items()},
-        tuple((str(port), four[first], four[second]) for first, second, port in met),
-    )
-
-
-def _pump_columns(sheet: Flowsheet) -> list[int]:
-    """Where the four flows of every skid stand in the flows of the routing; -1: there is no such pump."""
-    pumps = sheet.routing.pumps
-    columns: list[int] = []
-    for name in sheet.names:
-        own = pumps if len(sheet.names) == 1 else tuple(p for p in pumps if p.startswith(f"{name}."))
-        order = [pumps.index(pump) if pump in own else -1 for pump in _pump_pair(own)]
-        columns += [*order, *(at + len(pumps) if at >= 0 else -1 for at in order)]
-    return columns
-
-
-def _pump_pair(pumps: tuple[str, ...]) -> tuple[str, str]:
-    """The pumps that the actuators call A and B."""
-    first = next((name for name in pumps if name.endswith("A")), pumps[0] if pumps else "")
-    second = next((name for name in pumps if name != first), "")
-    return first, second
 
 
 def _composition(

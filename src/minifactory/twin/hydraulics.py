@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from minifactory.plant.model import DeviceKind
 from minifactory.plant.reactors import packing_resistance
-from minifactory.twin.flowsheet import FlowMap, Flowsheet
+from minifactory.twin.flow_map import FlowMap
+from minifactory.twin.flowsheet import Flowsheet
 
 WATER_VISCOSITY = 0.89e-3
 """Pa s at 25 degC (CRC Handbook)."""

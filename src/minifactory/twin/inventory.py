@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from minifactory.twin.flowsheet import FlowMap, Flowsheet
+from minifactory.twin.flow_map import FlowMap
+from minifactory.twin.flowsheet import Flowsheet
 from minifactory.twin.joint import Joint
 
 Array = NDArray[np.float64]

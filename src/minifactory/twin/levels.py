@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,24 @@ class Levels:
                 known[place[vessel]] += per_pump
             self._net[positions] = known
         return known
+
+    def along(self, joints: list[Joint], vessels: Iterable[str], times: Array) -> dict[str, Array]:
+        """m3 in each of `vessels` at `times` (n,) in s within `joints`, which are still to come."""
+        places = {vessel.name: at for at, vessel in enumerate(self._vessels)}
+        wanted = [name for name in vessels if name in places]
+        if not wanted:
+            return {}
+        rows = [places[name] for name in wanted]
+        found, now = np.empty((len(times), len(rows))), self._now[rows]
+        for joint in joints:
+            net = self.net(joint.positions)[rows]
+            first, last = net @ joint.first, net @ joint.last
+            within = (times > joint.start - 1e-9) & (times <= joint.end + 1e-9)
+            spent = np.clip(times[within] - joint.start, 0.0, joint.duration)[:, None]
+            slope = (last - first) / (joint.duration or 1.0)
+            found[within] = now + first * spent + 0.5 * slope * spent**2
+            now = now + 0.5 * (first + last) * joint.duration
+        return {name: found[:, at] for at, name in enumerate(wanted)}
 
     def first_fault(self, joints: list[Joint]) -> tuple[float, str, str] | None:
         """When a vessel of changing content first runs empty or full in `joints`, which, and what."""

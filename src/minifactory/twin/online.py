@@ -13,7 +13,8 @@ from minifactory.plant.network import group, whole_name
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.tagging import tag_table
 from minifactory.twin.engine import Stepper, Tolerance
-from minifactory.twin.flowsheet import ELEMENTS, FlowMap, Flowsheet, flowsheet
+from minifactory.twin.flow_map import FlowMap
+from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, flowsheet
 from minifactory.twin.hydraulics import hydraulics
 from minifactory.twin.inventory import Inventory
 from minifactory.twin.joint import Joint, side_by_side

@@ -29,6 +29,7 @@ from minifactory.twin.actuators import Actuators
 from minifactory.twin.controller import Controller, Observer, controller
 from minifactory.twin.engine import Section, Solution, Tolerance, integrate
 from minifactory.twin.flowsheet import ELEMENTS, Flowsheet
+from minifactory.twin.hand_shakes import exchange, refuse_standstill
 from minifactory.twin.joint import Joint, side_by_side
 from minifactory.twin.levels import Levels
 from minifactory.twin.online import plant_flowsheet, species_scales
@@ -192,6 +193,7 @@ class _Plantwide:
         before = self.sheet.network.layout.amounts(self.state)
         for item in self.controllers:
             item.start()
+        exchange(self.controllers)
         while any(item.phase is not None for item in self.controllers):
             done = sum(item.procedure.position for item in self.controllers)
             self._stretch()
@@ -207,7 +209,7 @@ class _Plantwide:
         before = [item.snapshot() for item in self.actuators]
         joints, stretches, scans = self._possible(scans, tags, before)
         solution = self._integrate(joints, stretches) if watched else None
-        place, found = self._first_fired(stretches, scans)
+        place, found = self._first_fired(joints, stretches, scans)
         if solution is None or place + 1 < scans:
             self._restore(before)
             joints, stretches = self._advance(place + 1, tags)
@@ -218,6 +220,9 @@ class _Plantwide:
                 item.answer(breakpoint_)
             else:
                 item.give_up()
+        if all(item is None for item in found):
+            refuse_standstill(self.controllers, self.time)
+        exchange(self.controllers)
 
     def _possible(
         self, scans: int, tags: Sequence[frozenset[str]], before: Sequence[object]
@@ -316,10 +321,13 @@ class _Plantwide:
             )
         raise SolverError(findings)
 
-    def _first_fired(self, stretches: Sequence[Stretch], scans: int) -> tuple[int, list[Breakpoint | None]]:
+    def _first_fired(
+        self, joints: list[Joint], stretches: Sequence[Stretch], scans: int
+    ) -> tuple[int, list[Breakpoint | None]]:
         """The first scan in which a condition of any skid comes true (the last one if none), and which."""
         for item, stretch in zip(self.controllers, stretches, strict=True):
-            item.look_ahead(stretch)
+            levels = self.levels.along(joints, item.procedure.levels_needed, stretch.times)
+            item.look_ahead(stretch, levels)
         found: list[Breakpoint | None] = [None] * len(self.controllers)
         place = 0
         for place in range(scans):

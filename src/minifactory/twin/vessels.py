@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from minifactory.twin.flowsheet import FlowMap, Flowsheet, air_of
+from minifactory.twin.flow_map import FlowMap
+from minifactory.twin.flowsheet import Flowsheet, air_of
 from minifactory.twin.joint import Joint
 
 Array = NDArray[np.float64]
