@@ -222,7 +222,7 @@ class SkidProcess:
         if not columns:
             return self._air[pump]
         return any(
-            self.plant.content(vessel) <= self.plant.vessels.rest(vessel)
+            self.plant.vessels.empty(vessel, self.plant.content(vessel))
             for vessel, per_pump in flows.drawn.items()
             if any(per_pump[self._own][place] > 0.0 for place in columns)
         )

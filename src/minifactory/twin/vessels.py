@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 
 REST = 1e-7
 """Part of a vessel's capacity that cannot be drawn, nor filled: what numbers leave of empty and full."""
+NEAR = 1.01
+"""So many times that part counts as nothing: a level is only as exact as the integration."""
 
 
 class SharedVessels:
@@ -46,8 +48,12 @@ class SharedVessels:
         }
 
     def rest(self, vessel: str) -> float:
-        """m3 of `vessel` that count as nothing; 0 for a vessel of constant content."""
+        """m3 of `vessel` that stay; 0 for a vessel of constant content."""
         return REST * self._capacity.get(vessel, 0.0)
+
+    def empty(self, vessel: str, volume: float) -> bool:
+        """Whether `volume` (m3) in `vessel` is nothing that could be drawn."""
+        return volume <= NEAR * self.rest(vessel)
 
     def volume(self, vessel: str, volumes: Array) -> float:
         """m3 in `vessel`, of `volumes` (ports,)."""
@@ -67,10 +73,10 @@ class SharedVessels:
             volume = self.volume(name, volumes)
             net = [float(at[self._into[name]].sum() - at[self._out[name]].sum()) for at in (first, last)]
             rest, capacity = self.rest(name), self._capacity[name]
-            if volume <= 1.01 * rest and sum(net) < 0.0:
+            if self.empty(name, volume) and sum(net) < 0.0:
                 self._dry(name, first)
                 self._dry(name, last)
-            elif volume >= capacity - 1.01 * rest and sum(net) > 0.0:
+            elif volume >= capacity - NEAR * rest and sum(net) > 0.0:
                 self._spill(name, first)
                 self._spill(name, last)
             else:
