@@ -87,12 +87,12 @@ def _ends(item: Reader, text: str, skids: Mapping[str, SkidInMaking]) -> Sequenc
     if len(parts) != 2:
         item.fail(f'"{text}" is no line from one skid to another', EXAMPLE, key="connections")
         return None, None
-    ends = [_end(item, part, skids) for part in parts]
-    if ends[0] is not None and ends[1] is not None and ends[0][0] == ends[1][0]:
-        remedy = f"Write it among the connections of {ends[0][0]}."
-        item.fail(f'"{text}" stays on skid {ends[0][0]}', "two skids", remedy, key="connections")
+    names = [part.partition(".")[0] for part in parts]
+    if names[0] == names[1]:
+        remedy = f"Write it among the connections of {names[0]}."
+        item.fail(f'"{text}" stays on skid {names[0]}', "two skids", remedy, key="connections")
         return None, None
-    return ends
+    return [_end(item, part, skids) for part in parts]
 
 
 def _end(item: Reader, text: str, skids: Mapping[str, SkidInMaking]) -> _End:

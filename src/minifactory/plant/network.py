@@ -144,6 +144,14 @@ def _ends(skid: Skid, vessel: str, end: int) -> bool:
     return any(link[end] == Port(vessel) for link in skid.connections)
 
 
+def elsewhere(plant: Plant, skid: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Vessels that other skids than `skid` fill, and those that other skids draw from."""
+    others = [item for name, item in plant.skids.items() if name != skid]
+    filled = {vessel for vessel in plant.vessels for item in others if _ends(item, vessel, 1)}
+    drawn = {vessel for vessel in plant.vessels for item in others if _ends(item, vessel, 0)}
+    return frozenset(filled), frozenset(drawn)
+
+
 def shared_vessels(plant: Plant) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Vessels that are filled and drawn from: the skids that fill each, and those that draw from it."""
     found = {}

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 from minifactory.errors import Finding
 from minifactory.plant.model import Plant
+from minifactory.plant.network import elsewhere
 from minifactory.plant.tagging import tag_table
 from minifactory.recipe.bind import try_bind
 from minifactory.recipe.bound import BoundRecipe
 from minifactory.recipe.course import Amount, Course, Stage
 from minifactory.recipe.handing_over import transfer_faults
 from minifactory.recipe.model import Recipe
+from minifactory.recipe.neighbours import actions, between
 from minifactory.recipe.rules import RULES, Facts, estimated_pressure
 from minifactory.units import VOLUME, show
 
@@ -108,6 +110,7 @@ def check(recipe: Recipe, plant: Plant, skid: str | None = None) -> CheckResult:
     """
     bound, findings = try_bind(recipe, plant, skid)
     table = tag_table(plant.skids[bound.skid])
+    findings += _neighbours(recipe, plant, bound)
     stages = Course(bound, plant, table).stages()
     facts = Facts(bound, plant, table, tuple(stages), recipe.file or recipe.name)
     found: list[tuple[str, Finding]] = [("", finding) for finding in (*findings, *transfer_faults(recipe))]
@@ -135,9 +138,22 @@ def check(recipe: Recipe, plant: Plant, skid: str | None = None) -> CheckResult:
     )
 
 
+def _neighbours(recipe: Recipe, plant: Plant, bound: BoundRecipe) -> list[Finding]:
+    """What `bound` needs of other skids' valves and their recipes never do."""
+    if not any(action.needs for action in actions(bound)):
+        return []
+    skids = {item.skid for item in recipe.procedure} - {bound.skid}
+    others = {name: try_bind(recipe, plant, name)[0] for name in sorted(skids)}
+    return between(bound, others, plant)
+
+
 def _levels(facts: Facts) -> tuple[list[tuple[str, Finding]], list[dict[str, Amount]]]:
-    """Levels after each phase, and where a vessel runs empty or over."""
+    """Levels after each phase, and where a vessel runs empty or over.
+
+    What other skids fill in the meantime, or draw, only the prediction of all of them can tell.
+    """
     vessels = facts.plant.vessels
+    filled, emptied = elsewhere(facts.plant, facts.bound.skid)
     touched = {name for stage in facts.stages for name in (*stage.drawn, *stage.received) if name in vessels}
     level = {name: Amount(vessels[name].volume, vessels[name].volume) for name in sorted(touched)}
     history: list[dict[str, Amount]] = []
@@ -162,13 +178,22 @@ def _levels(facts: Facts) -> tuple[list[tuple[str, Finding]], list[dict[str, Amo
             if name not in level:
                 continue
             vessel, now = vessels[name], level[name]
-            if name in stage.drawn and now.low < vessel.minimum - 1e-12 and math.isfinite(now.low):
+            if (
+                name in stage.drawn
+                and name not in filled
+                and now.low < vessel.minimum - 1e-12
+                and math.isfinite(now.low)
+            ):
                 short = show(vessel.minimum - now.low, VOLUME)
                 certain = now.high < vessel.minimum - 1e-12
                 sure = "is" if certain else "may be"
                 text = f'vessel "{name}" holds {show(vessel.volume, VOLUME)}, {sure} {short} too little'
                 tell(stage, name, "empty", text, f"Fill at least {short} more.", certain)
-            if name in stage.received and vessel.capacity + 1e-12 < now.high < math.inf:
+            if (
+                name in stage.received
+                and name not in emptied
+                and vessel.capacity + 1e-12 < now.high < math.inf
+            ):
                 over = show(now.high - vessel.capacity, VOLUME)
                 certain = now.low > vessel.capacity + 1e-12
                 runs = "runs" if certain else "may run"

@@ -10,18 +10,24 @@ from minifactory.plant.tagging import tag_table
 from minifactory.recipe.bound import BoundAction, BoundRecipe
 
 
-def between(bounds: Mapping[str, BoundRecipe], plant: Plant) -> list[Finding]:
-    """What the recipe of one skid needs of another's valves and never comes about; `bounds` by skid.
+def actions(bound: BoundRecipe) -> Iterator[BoundAction]:
+    """Everything that a recipe may send."""
+    yield from (bound.initial, bound.safe)
+    for phase in bound.all_phases():
+        yield from (phase.start, *(watch.action for watch in phase.watches))
+
+
+def between(bound: BoundRecipe, others: Mapping[str, BoundRecipe], plant: Plant) -> list[Finding]:
+    """What `bound` needs of another skid's valves and never comes about; `others` are the recipes by skid.
 
     A valve is turned by the recipe of its own skid only. Whether it stands right at the right time is for the
     hand-shakes of the recipes, and seen by the prediction.
     """
     found: list[Finding] = []
-    stands = {name: _stands(bound, plant) for name, bound in bounds.items()}
-    for bound in bounds.values():
-        for phase in bound.all_phases():
-            for action in (phase.start, *(watch.action for watch in phase.watches)):
-                found += _missing(phase.where or phase.path, phase.path, action, stands, plant)
+    stands = {name: _stands(other, plant) for name, other in others.items()}
+    for phase in bound.all_phases():
+        for action in (phase.start, *(watch.action for watch in phase.watches)):
+            found += _missing(phase.where or phase.path, phase.path, action, stands, plant)
     return list(dict.fromkeys(found))
 
 
@@ -51,10 +57,7 @@ def _stands(bound: BoundRecipe, plant: Plant) -> dict[str, set[str]]:
     """Every position that the recipe of a skid gives to each of its valves."""
     table = tag_table(plant.skids[bound.skid])
     found: dict[str, set[str]] = {}
-    actions = [bound.initial, bound.safe]
-    for phase in bound.all_phases():
-        actions += [phase.start, *(watch.action for watch in phase.watches)]
-    for action in actions:
+    for action in actions(bound):
         for name, value in action.setpoints.items():
             tag = table.tags.get(name)
             if tag is not None and tag.choices and 0 <= value < len(tag.choices):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from minifactory.errors import Finding
 from minifactory.plant.model import DeviceKind, Plant
+from minifactory.plant.network import elsewhere
 from minifactory.plant.pressure import PressureEstimate, pressure_estimate
 from minifactory.recipe.bound import BoundPhase, BoundRecipe
 from minifactory.recipe.conditions import Literal, Variable
@@ -231,7 +232,7 @@ def pump_shares(facts: Facts) -> Iterator[Located]:
 
 def missing_materials(facts: Facts) -> Iterator[Located]:
     """Vessels that are drawn from, but hold nothing and have received nothing."""
-    filled: set[str] = set()
+    filled = set(elsewhere(facts.plant, facts.bound.skid)[0])
     told: set[str] = set()
     for stage in facts.stages:
         for name in stage.drawn:
