@@ -206,7 +206,7 @@ class Live:
             if before[current.waiting_at].path != after[current.waiting_at].path:
                 raise self._refused("edit", "the phase that waits for an answer would be another", "")
         current.procedure.replace(bound)
-        current.bound = bound
+        current.bound = current.procedure.bound
         current.edits += 1
         self._use(bound)
         return version
@@ -214,6 +214,7 @@ class Live:
     def _end(self, reason: str, what: str) -> str:
         current = self._running(what, frozenset({State.RUNNING}))
         phase = current.procedure.phase_path
+        current.procedure.control.discard()
         self._sequencer.next_phase(reason)
         return f"{phase} ended"
 

@@ -153,6 +153,7 @@ def take_up(
         saved.fired,
         saved.memory,
     )
+    current.bound = current.procedure.bound
     current.levels.take_up(
         saved.consumed, saved.received, saved.outlet, found.volume, process, saved.contents
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minifactory.orbit.alarms import Alarms
-from minifactory.orbit.authority import Authority
+from minifactory.orbit.authority import METHOD, Authority, Level
 from minifactory.orbit.checkpoint import Checkpoint, OpenInstruction
 from minifactory.orbit.conduct import INTERLOCK_PAUSE, PAUSE, Conduct
 from minifactory.orbit.current import Current
@@ -273,9 +273,21 @@ class Sequencer:
             self.go(Command.PAUSE, f"asks {text}", "recipe")
             return
         current.waiting_at = None
+        self._control(current, position)
         self._begin_phase(current, position)
         if current.procedure.done:
             self.go(Command.FINISH, "all phases are done", "recipe")
+
+    def _control(self, current: Current, position: int) -> None:
+        """Let the recipe's controllers set what they set before the phase at `position`; nothing while
+        somebody has taken the method."""
+        procedure, now = current.procedure, self._now
+        permitted = self._authority.permits(METHOD, Level.RECIPE, "recipe")
+        if procedure.settle(position, now.process, permitted):
+            current.bound = procedure.bound
+        for note in procedure.control.taken():
+            source = f"controller {note.controller}"
+            self._recorder.note(now.process, "controller", source, note.text, note.data)
 
     def begin_watch(self, current: Current, name: str, actor: str) -> bool:
         """Take the waiting watch `name` as come true on the word of `actor`; False when there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.model import Plant
@@ -19,13 +20,16 @@ from minifactory.recipe.bound import (
     BoundRecipe,
     BoundTransfer,
     BoundWatch,
+    Governed,
 )
 from minifactory.recipe.branches import conflicts, joined
+from minifactory.recipe.controllers import controller_faults
 from minifactory.recipe.inputs import bound_inputs, questions
 from minifactory.recipe.model import Interlock, Phase, Recipe, Settings, UnitProcedure
 from minifactory.recipe.names import aliases
 from minifactory.recipe.planning import Ramp, planned_time
 from minifactory.recipe.reading import DONE, WASH_BEGINS
+from minifactory.recipe.references import references
 from minifactory.recipe.unroll import Step, branch_steps, steps
 from minifactory.signals.tags import TagTable
 
@@ -103,7 +107,11 @@ def try_bind(recipe: Recipe, plant: Plant, skid: str | None = None) -> tuple[Bou
             for item in recipe.transfers
             if name in (item.sender, item.receiver)
         ),
+        governed=Governed(recipe, partial(bind, plant=plant, skid=name)) if recipe.controllers else None,
     )
+    if recipe.controllers:
+        paths = dict.fromkeys(path for path, _, _ in recipe.phases())
+        findings += controller_faults(recipe.controllers, paths, references(recipe))
     findings += conflicts(bound)
     return bound, findings
 

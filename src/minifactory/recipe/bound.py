@@ -6,11 +6,11 @@ its own. Values are SI.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from minifactory.recipe.conditions import Expression
-from minifactory.recipe.model import OnTimeout, PhaseKind
+from minifactory.recipe.model import OnTimeout, PhaseKind, Recipe
 
 
 @dataclass(frozen=True)
@@ -194,12 +194,20 @@ class BoundInput:
 
 
 @dataclass(frozen=True)
+class Governed:
+    """What cycle-to-cycle controllers need: the recipe that was bound, and how it is bound again."""
+
+    recipe: Recipe
+    again: Callable[[Recipe], BoundRecipe]
+
+
+@dataclass(frozen=True)
 class BoundRecipe:
     """All that one skid is to do.
 
     `safe` is the declared safe state; `initial` the set-points from which the run starts; `aliases` maps the
     short names of conditions (``UV``, ``Cond``, ``pH``, ``Pressure``) to tags; `flow_tag` is the measured
-    flow whose integral is the phase's volume.
+    flow whose integral is the phase's volume; `governed` what its cycle-to-cycle controllers need.
     """
 
     recipe: str
@@ -215,6 +223,7 @@ class BoundRecipe:
     branches: tuple[BoundBranch, ...] = ()
     inputs: tuple[BoundInput, ...] = ()
     transfers: tuple[BoundTransfer, ...] = ()
+    governed: Governed | None = field(default=None, compare=False, repr=False)
 
     def all_phases(self) -> tuple[BoundPhase, ...]:
         """The phases in order, and then those of the branches beside them."""

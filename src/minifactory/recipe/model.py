@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from minifactory.recipe.conditions import Expression
+from minifactory.recipe.controllers import ControllerDeclaration
 from minifactory.units import Quantity
 
 
@@ -290,6 +291,7 @@ class Recipe:
     inputs: tuple[Input, ...] = ()
     file: str = field(default="", compare=False)
     transfers: tuple[Transfer, ...] = ()
+    controllers: tuple[ControllerDeclaration, ...] = ()
 
     @property
     def skids(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from minifactory.recipe.bound import (
     BoundWatch,
 )
 from minifactory.recipe.conditions import Evaluator, Expression, Sample
+from minifactory.recipe.cycle_control import CycleControl
 from minifactory.recipe.expressions import DELIVERED, LEVEL, about
 from minifactory.recipe.grammar import parse_condition
 from minifactory.recipe.model import OnTimeout
@@ -98,6 +99,7 @@ class Procedure:
         self._transfers = Transfers(bound.skid, bound.transfers)
         self._waits = False
         self._further = _reads_further(bound)
+        self.control = CycleControl(bound)
 
     @property
     def in_phase(self) -> bool:
@@ -185,6 +187,19 @@ class Procedure:
         phase = self.phase
         return self.phase_volume / phase.column_volume if phase is not None and phase.column_volume else 0.0
 
+    def settle(self, position: int, process: float, permitted: bool = True) -> bool:
+        """Let the controllers of the recipe look at the phase that has ended and set what they set before the
+        phase at `position` begins; called between the two. True when the recipe (:attr:`bound`) has changed.
+
+        `permitted` is False when somebody has taken the method; :attr:`CycleControl.notes` say what was done.
+        """
+        if not self.control:
+            return False
+        before = self.bound
+        self.control.ended(self.position)
+        self.bound = self.control.before(self.bound, position, process, permitted)
+        return self.bound is not before
+
     def begin(self, position: int, process: float) -> Asked | None:
         """Go to the phase at `position`; what it asks for at its start, or None when there is no such
         phase.
@@ -262,6 +277,7 @@ class Procedure:
             "reason": self._reason,
             "transfers": self._transfers.memory(),
             "waits": self._waits,
+            "control": self.control.record(),
         }
         tube = (self._tube, self._tube_began)
         return (tube, until, rest, *(evaluator.memory() for _, evaluator in self._watches))
@@ -313,6 +329,7 @@ class Procedure:
             for (_, evaluator), saved in zip(self._watches, memory[3:], strict=True):
                 evaluator.recall(saved)
             self._reason = rest.get("reason")
+            self.bound = self.control.recall(rest.get("control", {}), self.bound, position)
             running = [item for item in self.bound.branches if item.first <= position <= item.last]
             self._beside = [Beside(branch) for branch in running]
             for item, saved in zip(self._beside, rest.get("beside", ()), strict=True):
@@ -342,6 +359,7 @@ class Procedure:
             names.update(leave.when.tags())
         for item in self._beside:
             names |= item.needs()
+        names |= self.control.needs(phase.path)
         return frozenset(names)
 
     @property
@@ -365,6 +383,8 @@ class Procedure:
             return None
         if self._further:
             sample = replace(sample, values={**sample.values, **self._told()})
+        if self.control:
+            self.control.observe(phase.path, sample)
         found: Breakpoint | None = None
         spent: list[BoundWatch] = []
         for _, evaluator in self._leaves:
@@ -464,12 +484,15 @@ class Procedure:
         InputError
             When something that has run, or runs, would be another.
         """
+        control = self.control
+        if control or bound.governed is not None:
+            control, bound = control.carried(self.bound, bound, self.position)
         findings = locked(self, bound)
         if findings:
             raise InputError(findings)
         before, fired = self.phase, set(self.fired)
         gone = {self.bound.phases[place].path for place in self.passed_over}
-        self.bound = bound
+        self.bound, self.control = bound, control
         self._further = _reads_further(bound)
         self.passed_over = {
             place for place, item in enumerate(bound.phases) if place > self.position and item.path in gone

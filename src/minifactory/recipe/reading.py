@@ -16,6 +16,7 @@ from minifactory.plant.model import Plant
 from minifactory.plant.network import group
 from minifactory.plant.nodes import Mapping as MappingNode
 from minifactory.recipe.conditions import Expression, Names, parse_condition
+from minifactory.recipe.controllers import read_controller
 from minifactory.recipe.macros import expanded
 from minifactory.recipe.model import (
     Branch,
@@ -96,9 +97,13 @@ def read_recipe(top: Reader, plant: Plant, tables: Mapping[str, TagTable]) -> Re
     if not procedure and "procedure" in top:
         top.fail("no unit procedure", "at least one", key="procedure")
     inputs = tuple(_input(item, place) for item, place in _members(top, "inputs"))
+    controllers = tuple(
+        read_controller(item, place, everything) for item, place in _members(top, "controllers")
+    )
     top.ignore("macros")
     top.finish()
-    return Recipe(name, version, procedure, interlocks, description, inputs, top.file, transfers)
+    read = Recipe(name, version, procedure, interlocks, description, inputs, top.file, transfers)
+    return replace(read, controllers=controllers)
 
 
 def _transfer(item: Reader, place: str, plant: Plant) -> Transfer:

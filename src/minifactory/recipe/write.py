@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from minifactory.recipe.controllers import controller_document
 from minifactory.recipe.model import (
     Input,
     Interlock,
@@ -35,6 +36,7 @@ def document_of(recipe: Recipe) -> Document:
         version=recipe.version,
         description=recipe.description,
         inputs={item.name: _input(item) for item in recipe.inputs},
+        controllers={item.name: controller_document(item) for item in recipe.controllers},
         interlocks={item.name: _interlock(item) for item in recipe.interlocks},
         transfers={
             item.name: _stated(**{"from": item.sender, "to": item.receiver, "vessel": item.vessel})

@@ -119,6 +119,9 @@ class Controller:
 
     def _begin(self, position: int) -> None:
         self._came()
+        self.procedure.settle(position, self.time)
+        for note in self.procedure.control.taken():
+            self.events.append(Event(self.time, "controller", note.controller, note.text, note.data))
         asked = self.procedure.begin(position, self.time)
         if asked is not None:
             self.act(asked.action)
