@@ -1,0 +1,1 @@
+"""Services of a network of Orbits: they take orders for buffers and for analyses."""
