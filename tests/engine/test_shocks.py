@@ -14,6 +14,7 @@ from minifactory.twin.engine import (
     Network,
     Section,
     Solution,
+    Stepper,
     Tolerance,
     integrate,
 )
@@ -86,3 +87,30 @@ def test_plateaus_and_breakthrough_survive_the_monotone_scheme() -> None:
     assert np.interp(0.5 * feed, outlet, times) == pytest.approx(expected, rel=0.02)
     assert outlet[-1] == pytest.approx(feed, rel=1e-6)
     assert np.all(np.diff(outlet) >= -1e-6 * feed)
+
+
+@pytest.mark.parametrize("interval", [0.25, 2.0])
+def test_online_a_shock_goes_on_with_the_monotone_scheme(interval: float) -> None:
+    """The `Stepper` cannot start again; from the step in which an outlet undershoots on it does not."""
+    bed = Bed(
+        "bed", 1.0, 1.0, 0.4, BedModel.LRM, axial_dispersion=1e-6,
+        binding=Langmuir({"C0": 0.1, "C1": 0.05}, {"C0": 10.0, "C1": 10.0}),
+    )  # fmt: skip
+    network = Network(("C0", "C1"), (bed,), (Inlet("in"),), (Link("in", "bed"),))
+    flow, feed, nothing = np.array([0.04]), np.full((1, 2), 10.0), np.zeros((1, 2))
+    outlets = {}
+    for name, tolerance in (("held", Tolerance()), ("raw", Tolerance(undershoot=np.inf))):
+        stepper = Stepper(network, network.initial_state({}), 0.0, np.full(2, 10.0), ["bed"], tolerance)
+        times = np.arange(interval, 100.0 + 0.5 * interval, interval)
+        outlets[name] = np.array([
+            stepper.advance(t, flow, feed if t <= 12.0 else nothing)[0] for t in times
+        ])  # fmt: skip
+        assert stepper.balance().closure.max() <= 1e-8
+        assert stepper.smeared == (("bed",) if name == "held" else ())
+    assert outlets["raw"].min() < -2.0 * ALLOWED * 10.0
+    assert outlets["held"].min() >= -ALLOWED * 10.0
+    # The front arrives where it does in a run through sections.
+    sections = [Section(0.0, 12.0, flow, feed), Section(12.0, 100.0, flow, nothing)]
+    whole = integrate(network, network.initial_state({}), sections, times, ["bed"]).outlet[:, 0]
+    half = [np.interp(5.0, np.maximum.accumulate(curve[:, 1]), times) for curve in (outlets["held"], whole)]
+    assert half[0] == pytest.approx(half[1], abs=1.0 + interval)

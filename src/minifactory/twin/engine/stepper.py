@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from minifactory.errors import Finding, InputError
+from minifactory.numerics.nodal import gauss_lobatto
 from minifactory.twin.engine import step_control as control
 from minifactory.twin.engine.bundles import Jobs, bundle_of
 from minifactory.twin.engine.flow_course import turned_back
+from minifactory.twin.engine.layout import Layout
 from minifactory.twin.engine.levels import check_levels
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.scratch import new_lanes, solver_error
@@ -22,7 +24,7 @@ from minifactory.twin.engine.solution import (
     without_integrals,
 )
 from minifactory.twin.engine.specification import Vessel
-from minifactory.twin.engine.tables import Array
+from minifactory.twin.engine.tables import ELEMENTS, KIND, PER, PORES, Array
 
 
 class Stepper:
@@ -43,6 +45,13 @@ class Stepper:
     ports : sequence of str
         Units whose outlets each call returns.
     tolerance : Tolerance, optional
+
+    Attributes
+    ----------
+    smeared : tuple of str
+        Beds that go on with the monotone scheme of first order, since an outlet undershot by more than
+        ``tolerance.undershoot`` or the spectral scheme could not go on; the call in which that shows is
+        computed again from its last step on.
     """
 
     def __init__(
@@ -74,6 +83,12 @@ class Stepper:
         lanes.clock[:, 0] = t, t, t, t, np.inf
         lanes.inputs.flows[:] = -1.0  # nothing given can go on from there
         states = port_states(network, ports)
+        self._scales = np.where(wanted > 0.0, wanted, wanted.max(initial=0.0))
+        self._sharp = np.any(self._layout.fronts, axis=0)
+        self._may_smear = self._tolerance.undershoot < np.inf and bool(np.any(self._sharp))
+        self._least = np.zeros(nc)
+        self._fed: tuple[Array | None, Array | None] = (None, None)
+        self.smeared: tuple[str, ...] = ()
         self._vessels = any(isinstance(unit, Vessel) for unit in network.units)
         self._given = b""
         self._jobs = Jobs(
@@ -148,18 +163,53 @@ class Stepper:
         jobs.inlets[0, 0], jobs.inlets[0, 1] = inlets0, inlets1
         jobs.times[0, 1] = jobs.out_times[0] = t1
         lanes.cursor[:, 0] = 0  # the one job, from the start of its section
-        jobs.queue[0] = 1
-        # The bound on steps is per call.
-        already = int(lanes.counts[control.ACCEPTED, 0] + lanes.counts[control.REJECTED, 0])
-        control.run_jobs(
-            *self._words, self._tolerance.of_step, already + self._tolerance.max_steps, True, False
-        )  # fmt: skip
+        self._run()
+        if self._may_smear and (jobs.status[0] != control.DONE or self._undershoots(inlets0, inlets1)):
+            self._smear()
+            self._run()
         if jobs.status[0] != control.DONE:
             raise solver_error(self._layout, int(jobs.status[0]), jobs.counts[0], jobs.clock[0])
         if self._vessels:
             return np.array(port_values(self._network, self.ports, jobs.out[0])[0][0])
         shape = len(self.ports), self._layout.tables.components
         return np.array(jobs.out[0, 0, : shape[0] * shape[1]].reshape(shape))
+
+    def _run(self) -> None:
+        """Goes on to the end of the section of `_jobs`."""
+        self._jobs.queue[0] = 1
+        # The bound on steps is per call.
+        counts = self._lanes.counts
+        already = int(counts[control.ACCEPTED, 0] + counts[control.REJECTED, 0])
+        control.run_jobs(
+            *self._words, self._tolerance.of_step, already + self._tolerance.max_steps, True, False
+        )  # fmt: skip
+
+    def _undershoots(self, inlets0: Array, inlets1: Array) -> bool:
+        """Whether a front at an outlet was too sharp for the mesh; as ``Tolerance.undershoot`` says."""
+        if inlets0 is not self._fed[0] or inlets1 is not self._fed[1]:
+            self._fed = (inlets0, inlets1)
+            self._least = np.minimum(self._least, self._jobs.inlets.min(axis=(0, 1, 2)))
+        ports, nc = len(self.ports), self._layout.tables.components
+        if self._jobs.out[0, 0, : ports * nc].min(initial=0.0) >= 0.0:
+            return False
+        outlet = port_values(self._network, self.ports, self._jobs.out[0])[0][0]
+        lowest = np.where(self._sharp, self._least - self._tolerance.undershoot * self._scales, -np.inf)
+        return bool(np.any(outlet < lowest))
+
+    def _smear(self) -> None:
+        """Takes the monotone scheme from the start of the last step on, with the inputs as they are."""
+        lanes, clock = self._lanes, self._lanes.clock
+        self._may_smear = False
+        self._bundles[0] = bundle_of(self._layout.holding().of_its_own())
+        self._words[0] = self._bundles[0].words
+        names = zip(self._layout.names, self._layout.fronts, strict=True)
+        self.smeared = tuple(name for name, front in names if np.any(front))
+        lanes.y[:, 0] = _limited(self._layout, lanes.y[:, 0])
+        lanes.new[:] = lanes.y
+        clock[control.UNTIL] = clock[control.NOW] = clock[control.FROM]
+        clock[control.NEXT] = np.inf
+        lanes.cursor[:, 0] = 0
+        lanes.cursor[control.ENTERED, 0] = 1
 
     @property
     def passed(self) -> Array:
@@ -185,3 +235,30 @@ class Stepper:
     def balance(self) -> MassBalance:
         """Mass balance since the start."""
         return balance_of(self._layout, self._before, self.state())
+
+
+def _limited(layout: Layout, state: Array) -> Array:
+    """`state` without negative values in beds whose fronts sharpen themselves; no amount changes.
+
+    In each element the values are drawn towards their mean, as far as it takes. Source: X. Zhang, C.-W. Shu,
+    J. Comput. Phys. 229 (2010) 3091.
+    """
+    limited = np.array(state)
+    for u, front in enumerate(layout.fronts):
+        if not np.any(front):
+            continue
+        row = layout.tables.unit[u]
+        elements, per = int(row[ELEMENTS]), int(row[PER])
+        weights = gauss_lobatto(per - 1)[1] / 2.0
+        views = [layout.liquid(limited, u), layout.bound(limited, u)]
+        if row[KIND] == PORES:
+            views.append(layout.particles(limited, u))
+        for view in views:
+            values = view.reshape(elements, per, -1)
+            mean = np.einsum("p,epk->ek", weights, values)[:, None]
+            lowest = values.min(axis=1, keepdims=True)
+            part = np.where(
+                lowest < 0.0, np.maximum(mean, 0.0) / np.where(lowest < 0.0, mean - lowest, 1.0), 1.0
+            )
+            values[:] = mean + part * (values - mean)
+    return limited
