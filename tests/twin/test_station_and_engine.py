@@ -26,8 +26,8 @@ ELUTION = 240.0, 720.0
 def test_the_station_does_what_the_columns_of_the_engine_do() -> None:
     """Three turns of three columns. The engine's columns have no lines: those of the loading skid hold feed.
 
-    What is left between them are two pieces of tubing of 20 uL at each column and the transfer line of 0.1 mL:
-    0.04 mL of the 10 mL that a turn loads, and a later begin of what is eluted, of which all is pooled.
+    What is left between them are two pieces of tubing of 20 uL at each column and the transfer line of
+    0.1 mL: 0.04 mL of the 10 mL that a turn loads, and a later begin of what is eluted, all of it pooled.
     """
     plant, bounds = opened("station")
     skid = replace(plant.skids["load"], contents={"LineA": "feed", "Mixer": "feed"})
@@ -62,7 +62,7 @@ def test_the_station_does_what_the_columns_of_the_engine_do() -> None:
     ]
     assert eluted[0] == pytest.approx(0.0, abs=1e-12)  # the third column came empty
     assert eluted[1:] == pytest.approx(expected, rel=1e-2)
-    # The impurity is hardly bound: of what is loaded, the same leaves; 0.1 mL of 30 mL stay in the lines behind.
+    # The impurity is hardly bound: the same leaves; 0.1 mL of the 30 mL stay in the lines behind.
     impurity = names.index("impurity")
     given = math.fsum(p.amounts["impurity"] for p in station.runs["load"].pools)
     left = float(engine.balance.left[impurity])
