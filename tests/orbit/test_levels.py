@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from minifactory.orbit.image import Image
+from minifactory.orbit.level_filter import LevelTag
 from minifactory.orbit.levels import Levels
 from minifactory.orbit.states import State
 from minifactory.records import documents as doc
@@ -101,3 +102,59 @@ def test_a_pump_wash_counts_for_the_bottle_that_it_draws_from() -> None:
         levels.elapse(float(second), 0.0, 0.0, 0.0, image)
     assert levels.consumed == pytest.approx({"buffer": 20.0 * ML_MIN * 10.0})
     assert levels.received == {}
+
+
+def test_uncertainty_grows_with_what_passes_and_falls_with_a_reading() -> None:
+    levels = Levels({"buffer": 50 * ML}, inlets=TwoBottles())
+    run(levels)
+    before = levels.level("buffer")
+    assert before.volume is not None
+    levels.correct("buffer", before.volume + 1 * ML, 0.5 * ML)
+    after = levels.level("buffer")
+    assert after.volume is not None
+    variance = before.uncertainty**2
+    gain = variance / (variance + (0.5 * ML) ** 2)
+    assert after.volume == pytest.approx(before.volume + gain * ML)
+    assert after.uncertainty == pytest.approx((variance * (1.0 - gain)) ** 0.5)
+    assert after.drift == pytest.approx(0.2 * ML / (variance + (0.5 * ML) ** 2) ** 0.5)
+
+
+def test_a_biased_pump_shows_as_drift_and_the_estimate_follows_the_readings() -> None:
+    """A pump within its 2 % is no drift; one that gives 10 % more than it says is. Scale: 0.5 mL."""
+    levels, truth = Levels({"a": 1000 * ML}, flow_uncertainty=0.02), 1000 * ML
+    for _ in range(30):
+        levels.consumed["a"] = levels.consumed.get("a", 0.0) + 20 * ML
+        truth -= 20.4 * ML
+        levels.correct("a", truth, 0.5 * ML)
+    assert levels.drifting() == ()
+    for _ in range(30):
+        levels.consumed["a"] += 20 * ML
+        truth -= 22 * ML
+        levels.correct("a", truth, 0.5 * ML)
+    assert levels.drifting() == ("a",)
+    level = levels.level("a")
+    assert level.drift < -3.0
+    assert level.volume is not None
+    # In the steady state the estimate is off by 1.7 mL; without readings by 72 mL.
+    assert abs(level.volume - truth) < 2 * ML
+
+
+def test_an_unknown_vessel_is_known_by_its_first_reading() -> None:
+    levels = Levels()
+    levels.correct("pool", 3 * ML, 0.5 * ML)
+    level = levels.level("pool")
+    assert (level.volume, level.uncertainty) == (pytest.approx(3 * ML), pytest.approx(0.5 * ML))
+
+
+def test_time_to_full_and_the_tag_of_a_scale() -> None:
+    """The tag that shows the level corrects in the scans, at most every 10 s."""
+    bench = Bench()
+    tag = LevelTag("Cond.Signal", 1 * ML, scale=0.0, offset=-40 * ML)
+    levels = Levels({"waste": 0.0}, capacity={"F2": 100 * ML}, readings={"waste": tag})
+    bench.engine.load(elution(), "run1", levels=levels)
+    bench.start()
+    bench.scan_until(State.COMPLETE)
+    level = levels.level("waste")
+    assert level.volume is not None
+    assert level.volume == pytest.approx(40 * ML, abs=5 * ML)
+    assert levels.level("F2").full_in == float("inf")  # nothing flows any more

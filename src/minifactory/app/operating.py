@@ -157,7 +157,11 @@ class Desk:
             for name, question in status.asks
         ]
         found["levels"] = [
-            {**asdict(item), "empty_in": item.empty_in if item.empty_in < 1e12 else None}
+            {
+                **asdict(item),
+                "empty_in": item.empty_in if item.empty_in < 1e12 else None,
+                "full_in": item.full_in if item.full_in < 1e12 else None,
+            }
             for item in self._engine.levels()
         ]
         return found

@@ -29,6 +29,7 @@ class BottleGuard:
         self._empty: set[str] = set()
         self._full: set[str] = set()
         self._low: set[str] = set()
+        self._drift: set[str] = set()
 
     def look(
         self, levels: Levels, image: Image, time: float, alarms: Alarms, needed: float = math.inf
@@ -38,6 +39,7 @@ class BottleGuard:
         `needed` is for how long (s) the phase still draws, as far as it is planned: a bottle that lasts
         longer needs no warning.
         """
+        self._tell_drift(levels, time, alarms)
         draw, outlet = levels.draw, levels.outlet
         if not draw and not levels.delivering and not self._empty and not self._full:
             return []
@@ -69,6 +71,17 @@ class BottleGuard:
             fresh = alarms.set(f"Level full {vessel}", Priority.HIGH, text, time)
             demands.append(Demand(f"Level full {vessel}", self._policy.on_full, text, fresh))
         return demands
+
+    def _tell_drift(self, levels: Levels, time: float, alarms: Alarms) -> None:
+        """A warning while readings and estimate of a vessel disagree: a leak, a bias, a wrong start."""
+        drifting = set(levels.drifting())
+        for vessel in drifting - self._drift:
+            drift = levels.level(vessel).drift
+            text = f"{vessel} holds {'more' if drift > 0.0 else 'less'} by its reading than by the pumps"
+            alarms.set(f"Level drift {vessel}", Priority.LOW, text, time)
+        for vessel in self._drift - drifting:
+            alarms.clear(f"Level drift {vessel}")
+        self._drift = drifting
 
     def _release(self, levels: Levels, image: Image, alarms: Alarms) -> None:
         """Forget what no longer holds."""

@@ -2,8 +2,9 @@
 
 The outlet's vessel is what the recipe last asked for, from the scan in which the valves of that action are
 seen in place. The inlets' vessels come from an :class:`Inlets` that knows the plant; without one, only
-deliveries are counted. Uncertainty is that of the flow: a declared relative part of what has passed. What
-follows from an empty or a full vessel is in :mod:`minifactory.orbit.bottles`.
+deliveries are counted. Uncertainty is that of the flow, a declared relative part of what has passed, until
+a reading of level or weight corrects it (:mod:`minifactory.orbit.level_filter`). What follows from an empty
+or a full vessel is in :mod:`minifactory.orbit.bottles`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from minifactory.orbit.image import Image
+from minifactory.orbit.level_filter import LevelFilter, LevelTag
 
+UNKNOWN = 1.0
+"""m6: variance of a vessel that can be read, before its first reading."""
 PUMPS = ("PumpA", "PumpB")
 """Names of the pumps that make up the gradient, A and B."""
 
@@ -32,7 +36,8 @@ class Level:
 
     Volumes in m3: `volume` now (None when the start is unknown), `consumed` and `received` since the start of
     the run, `uncertainty` one standard deviation of `volume`. `empty_in` is the time in s until the vessel's
-    minimum at the present draw (infinite when nothing is drawn).
+    minimum at the present draw (infinite when nothing is drawn), `full_in` that until its capacity at what it
+    receives now. `drift` is the averaged normalised difference of readings and estimate (0 without readings).
     """
 
     vessel: str
@@ -41,6 +46,8 @@ class Level:
     received: float
     uncertainty: float
     empty_in: float
+    full_in: float = math.inf
+    drift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ class Levels:
         Relative standard deviation of the measured flow.
     capacity : Mapping of str to float
         Volume (m3) that a vessel can hold, as far as known.
+    readings : Mapping of str to LevelTag
+        Where the content of a vessel can be read, as far as it can.
 
     Attributes
     ----------
@@ -88,12 +97,16 @@ class Levels:
         inlets: Inlets | None = None,
         flow_uncertainty: float = 0.02,
         capacity: Mapping[str, float] | None = None,
+        readings: Mapping[str, LevelTag] | None = None,
     ) -> None:
         self.consumed: dict[str, float] = {}
         self.received: dict[str, float] = {}
         self.outlet: str | None = None
         self.draw: dict[str, float] = {}
         self.delivering = False
+        self._inflow = 0.0
+        self._readings = dict(readings or {})
+        self._filters = {vessel: LevelFilter(variance=UNKNOWN) for vessel in self._readings}
         self._start, self._minimum = dict(start or {}), dict(minimum or {})
         self._capacity = dict(capacity or {})
         self._inlets, self._flow_uncertainty = inlets, flow_uncertainty
@@ -111,6 +124,8 @@ class Levels:
         """A run starts now: what was drawn and delivered by hand before is not part of it."""
         for vessel, volume in self._start.items():
             self._start[vessel] = volume - self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
+        for vessel, each in self._filters.items():
+            each.passed -= self._passed(vessel)
         self.consumed.clear()
         self.received.clear()
 
@@ -118,6 +133,34 @@ class Levels:
         """`vessel` holds `volume` (m3) now: somebody has filled, emptied or changed it."""
         passed = self.consumed.get(vessel, 0.0) - self.received.get(vessel, 0.0)
         self._start[vessel] = volume + passed
+        self._filters[vessel] = LevelFilter(passed=self._passed(vessel))
+
+    def correct(self, vessel: str, reading: float, deviation: float) -> None:
+        """A reading (m3, standard deviation in m3) of what `vessel` holds now corrects the estimate."""
+        estimate = self.volume(vessel)
+        if estimate is None:
+            self.tell(vessel, reading)
+            self._filters[vessel].variance = deviation**2
+            return
+        own = self._filters.setdefault(vessel, LevelFilter())
+        after = own.correct(estimate, reading, deviation, self._flow_uncertainty, self._passed(vessel))
+        self._start[vessel] += after - estimate
+
+    def drifting(self) -> tuple[str, ...]:
+        """Vessels whose readings and estimates disagree."""
+        return tuple(name for name, each in self._filters.items() if each.drifts)
+
+    def _passed(self, vessel: str) -> float:
+        return self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
+
+    def _read(self, process: float, image: Image) -> None:
+        for vessel, each in self._readings.items():
+            own = self._filters[vessel]
+            value = image.values.get(each.tag)
+            if value is None or process - own.corrected < each.every:
+                continue
+            self.correct(vessel, each.scale * value - each.offset, each.deviation)
+            self._filters[vessel].corrected = process
 
     @property
     def vessels(self) -> frozenset[str]:
@@ -163,7 +206,7 @@ class Levels:
         if self.outlet is not None and volume:
             self.received[self.outlet] = self.received.get(self.outlet, 0.0) + volume
             self._delivered += volume
-        self.delivering = flow > 0.0
+        self.delivering, self._inflow = flow > 0.0, flow
         if self._inlets is not None:
             volumes, flows = self._pumped(process, volume, flow, composition, image)
             self.draw = {}
@@ -174,6 +217,8 @@ class Levels:
                     if vessel is not None and (drawn > 0.0 or rate > 0.0):
                         self.consumed[vessel] = self.consumed.get(vessel, 0.0) + drawn
                         self.draw[vessel] = self.draw.get(vessel, 0.0) + rate
+        if self._readings:
+            self._read(process, image)
         if self._next is None:
             return None
         vessel, seen_by = self._next
@@ -232,7 +277,12 @@ class Levels:
         left = float("inf")
         if volume is not None and draw > 0.0:
             left = max(0.0, volume - self._minimum.get(vessel, 0.0)) / draw
-        return Level(vessel, volume, consumed, received, self._flow_uncertainty * (consumed + received), left)
+        own, gained = self._filters.get(vessel, LevelFilter()), self._inflow if vessel == self.outlet else 0.0
+        full = math.inf
+        if volume is not None and gained > draw:
+            full = max(0.0, self.capacity(vessel) - volume) / (gained - draw)
+        deviation = own.deviation(self._flow_uncertainty, consumed + received)
+        return Level(vessel, volume, consumed, received, deviation, left, full, own.innovation)
 
     def all(self) -> tuple[Level, ...]:
         """Every vessel that is known or has given or received."""
