@@ -39,7 +39,7 @@ def station() -> Plant:
     return opened("station")[0]
 
 
-@pytest.mark.parametrize("name", ["pool", "station"])
+@pytest.mark.parametrize("name", ["pool", "station", "direct"])
 def test_both_sides_of_the_examples_are_without_fault(name: str) -> None:
     """The pool that the other skid fills is not too little, and nothing is missing of its material."""
     plant, _ = opened(name)

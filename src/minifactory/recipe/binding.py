@@ -288,18 +288,21 @@ class Binding:
         return {valve: at for found in self._foreign.values() for valve, at in found.items()}
 
     def _need(self, best: Way, found: list[Way], part: str) -> None:
-        """Note how valves of other skids stand on `best`, or on a way of `found` that is the same for us."""
+        """Note how valves of other skids stand on `best`, or on ways of `found` that are the same for us."""
+        own = self._own_part(best)
+        same = [best, *(way for way in found if self._own_part(way) == own)]
         needed: dict[str, tuple[str, ...]] = {}
-        for valve, position in best.positions.items():
+        for valve in best.positions:
             if valve not in self.skid.devices:
-                same = {**best.positions, valve: ""}
-                others = (
-                    way.positions[valve]
-                    for way in found
-                    if way.devices == best.devices and {**way.positions, valve: ""} == same
-                )
-                needed[valve] = tuple(dict.fromkeys((position, *others)))
+                stands = (way.positions[valve] for way in same if valve in way.positions)
+                needed[valve] = tuple(dict.fromkeys(stands))
         self._foreign[part] = needed
+
+    def _own_part(self, way: Way) -> tuple[dict[str, str], list[str]]:
+        """Positions of the own valves on `way`, and the own devices that it passes."""
+        devices = self.skid.devices
+        own = {valve: position for valve, position in way.positions.items() if valve in devices}
+        return own, [name for name in way.devices if name in devices or name == self.in_line]
 
     def _lead(self, settings: Settings, where: str) -> dict[str, str]:
         """Set the valves between pumps and outlet so that the liquid goes where it should."""
@@ -370,13 +373,22 @@ class Binding:
         kinds = {name: device.kind for name, device in self.graph.devices.items()}
         has_cells = any(device.kind in _CELLS for device in self.skid.devices.values())
 
-        def right(way: Way) -> bool:
-            columns = [name for name in way.devices if kinds[name] is DeviceKind.COLUMN]
-            if column is not None:
-                return columns == [column]
-            return not columns and (not has_cells or any(kinds[name] in _CELLS for name in way.devices))
+        def columns(way: Way) -> list[str]:
+            return [name for name in way.devices if kinds[name] is DeviceKind.COLUMN]
 
-        return [way for way in found if right(way)]
+        def right(way: Way, passed: list[str]) -> bool:
+            if column is not None:
+                return passed == [column]
+            return not passed and (not has_cells or any(kinds[name] in _CELLS for name in way.devices))
+
+        exact = [way for way in found if right(way, columns(way))]
+        # What is handed over through a line may go on through columns of the skid that receives it.
+        wider = [way for way in found if right(way, self._own_columns(columns(way), column))]
+        return [*exact, *(way for way in wider if way not in exact)]
+
+    def _own_columns(self, passed: list[str], column: str | None) -> list[str]:
+        """Columns of `passed` that are this skid's, and `column` wherever it stands."""
+        return [name for name in passed if name == column or name in self.skid.devices]
 
     def behind_detectors(self, vessel: str) -> Way | None:
         """The shortest way from the last detector cell (or a pump, without one) to `vessel`."""

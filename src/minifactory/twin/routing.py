@@ -135,6 +135,9 @@ class Routing:
             for unit in self.units:
                 arriving = [i for i in active if self.routes[i].target == unit]
                 leaving = [i for i in active if self.routes[i].source == unit]
+                if not arriving and not known.issuperset(leaving):
+                    known.update(leaving)  # nothing comes, so nothing goes on
+                    changed = True
                 for given, wanted in ((arriving, leaving), (leaving, arriving)):
                     open_ends = [i for i in wanted if i not in known]
                     if len(open_ends) == 1 and given and all(i in known for i in given):
