@@ -18,6 +18,8 @@ from minifactory.app.home import user_folder
 from minifactory.errors import EquipmentError, Finding, InputError
 
 FOLDER = "orbits"
+SERVICES = ("analysis",)
+"""Services leave a file, too; they are only found by their name."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def chosen(name: str) -> Announced:
         When there are several, or none of that name.
     """
     running, stale = controllers()
+    if name not in SERVICES:
+        running = [item for item in running if item.skid not in SERVICES]
     fitting = [item for item in running if not name or name == item.skid or item.run.startswith(name)]
     if len(fitting) == 1:
         return fitting[0]

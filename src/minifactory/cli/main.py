@@ -139,6 +139,42 @@ def skid(
 app.add_typer(orbit_app, name="orbit", rich_help_panel="Run")
 
 
+@app.command("service", rich_help_panel="Run")
+def service_command(
+    kind: Annotated[str, typer.Argument(help="analysis", metavar="KIND", show_default=False)],
+    case: CaseFolder,
+    lasts: Annotated[
+        str, typer.Option("--for", help="How long (default: until Ctrl-C).", metavar="TIME")
+    ] = "",
+    runs: Runs = None,
+    as_json: Json = False,
+) -> None:
+    """A service that takes orders from other controllers."""
+    from minifactory.cli import serving
+
+    with told(as_json):
+        serving.serve(kind, case, runs, lasts, as_json)
+
+
+@app.command("order", rich_help_panel="Run")
+def order_command(
+    kind: Annotated[str, typer.Argument(help="Type of analysis; or queue, results.", show_default=False)],
+    key: Annotated[str, typer.Option(help="Your name for it; the same again is the same order.")] = "",
+    sample: Annotated[
+        list[str] | None, typer.Option(help="What the sample holds.", metavar="NAME=NUMBER")
+    ] = None,
+    priority: Annotated[int, typer.Option(min=0, max=9, help="0 is the most urgent.")] = 5,
+    due: Annotated[str, typer.Option(help="Wanted within.", metavar="TIME")] = "",
+    actor: Annotated[str, typer.Option("--as", help="Who asks (default: the user).", metavar="NAME")] = "",
+    as_json: Json = False,
+) -> None:
+    """Order an analysis from the service that runs, or see its queue and results."""
+    from minifactory.cli import serving
+
+    with told(as_json):
+        serving.order(kind, key, tuple(sample or ()), priority, due, actor, as_json)
+
+
 @app.command("design", rich_help_panel="Design")
 def design_case(
     case: CaseFolder,
