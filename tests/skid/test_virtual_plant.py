@@ -11,11 +11,11 @@ from minifactory.plant.model import Plant
 from minifactory.plant.tagging import tag_table
 from minifactory.recipe.bound import BoundRecipe
 from minifactory.skid.faults import parse_fault
-from minifactory.skid.plant import PlantSkid, VirtualPlant
+from minifactory.skid.plant import PlantSkid, VirtualPlant, open_plant
 from minifactory.skid.virtual import VirtualSkid
 from minifactory.twin.online import process_model
 from minifactory.twin.simulate import simulate_plant
-from tests.twin.two_skids import opened
+from tests.twin.two_skids import HERE, opened
 
 ELEMENTS = 3
 
@@ -159,6 +159,15 @@ def test_a_pump_against_the_other_skids_valve_trips_its_own_alarm(
     to(virtual, 12.0)
     assert (value(load, "Alarm.Pressure"), value(recover, "Alarm.Pressure")) == (1.0, 1.0)
     assert recover.truth.system_pressure == pytest.approx(0.0)
+
+
+def test_a_plant_is_opened_from_its_folder_with_faults_by_skid() -> None:
+    folder = HERE / "pool"
+    virtual = open_plant(folder, 3, None, {"polish": ["bad:UV1.Signal@10 s"]}, skids=("capture", "polish"))
+    assert set(virtual.skids) == {"capture", "polish"}
+    assert [len(skid.faults) for skid in virtual.skids.values()] == [0, 1]
+    with pytest.raises(InputError, match=r"no skid .polich"):
+        open_plant(folder, 3, None, {"polich": ["bad:UV1.Signal@10 s"]})
 
 
 def test_faults_stay_with_their_skid(pool: tuple[Plant, dict[str, BoundRecipe]]) -> None:

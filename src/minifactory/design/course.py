@@ -285,6 +285,8 @@ def _points(
 def _refuse_other_flows(course: Course) -> None:
     """NotFrozen when a cut valve changes what flows in front of it."""
     sheet = skid_flowsheet(course.plant, course.recipe.skid)
+    if sheet.routing.shared:
+        raise NotFrozen(f"the content of vessel {sheet.routing.shared[0]} changes, which is drawn from")
     for item in course.watched:
         places = {
             (switch.valve, switch.position)

@@ -10,21 +10,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.errors import Finding, InputError, did_you_mean
+from minifactory.plant.load import load_plant
 from minifactory.plant.model import Plant
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.tagging import tag_table
 from minifactory.skid.contents import Contents
-from minifactory.skid.faults import Fault
+from minifactory.skid.faults import Fault, parse_fault
 from minifactory.skid.virtual import PERIOD, VirtualSkid
 from minifactory.twin.flowsheet import ELEMENTS
 from minifactory.twin.online import PlantProcess, SkidProcess, plant_flowsheet
 from minifactory.twin.pumps import Segment
+
+FREE_PERIOD = 0.1
+"""s of link time between two samples of a free-running plant, as of a skid."""
 
 
 class VirtualPlant:
@@ -139,6 +144,47 @@ class VirtualPlant:
             self.process.advance([skid.move(until) for skid in self.skids.values()])
             for skid in self.skids.values():
                 skid.face(skid.process.values(), until)
+
+
+def open_plant(
+    case: Path,
+    seed: int,
+    speed: float | None,
+    faults: Mapping[str, Sequence[str]] | None = None,
+    identical: bool = False,
+    skids: Sequence[str] = (),
+) -> VirtualPlant:
+    """The virtual plant of the case in folder `case`.
+
+    Parameters
+    ----------
+    case : Path
+        Holds ``factory.yaml`` and ``parameters.yaml``.
+    seed : int
+        Of the truth, latencies and noise.
+    speed : float or None
+        Process seconds per second of link time, for the heartbeats; None in lock-step.
+    faults : Mapping of str to sequence of str
+        By skid, as :func:`minifactory.skid.faults.parse_fault` reads them.
+    identical : bool
+        True: the truth is the predicting parameter set itself; only for tests of agreement.
+    skids : sequence of str
+        Names; all of the plant when left out.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the case, a name or a fault.
+    """
+    plant = load_plant(case)
+    truth = plant.parameters if identical else plant.parameters.truth(seed)
+    tables = {name: tag_table(plant.skids[name]) for name in faults or {} if name in plant.skids}
+    known = {
+        name: [parse_fault(text, tables[name]) for text in texts if name in tables]
+        for name, texts in (faults or {}).items()
+    }
+    period = PERIOD if speed is None else min(PERIOD, FREE_PERIOD * speed)
+    return VirtualPlant(plant, truth, seed, skids, period, speed, known)
 
 
 class _Together:
