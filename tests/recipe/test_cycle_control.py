@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,38 @@ def test_somebody_who_has_taken_the_method_is_not_overruled(polish: Plant) -> No
     before = procedure.bound
     assert not procedure.settle(position, 1e5, permitted=False)
     assert procedure.bound is before
+
+
+def test_what_one_skid_measures_is_set_on_another(polish: Plant) -> None:
+    """The elutions as on a skid of their own; told again and again, each measurement acts once."""
+    bound = bind(parse_recipe(RECIPE.replace("rate: 15 mL", "rate: 60 mL"), polish), polish)
+    elutions = tuple(phase for phase in bound.phases if phase.name == "elute")
+    others = tuple(phase for phase in bound.phases if phase.name != "elute")
+    here, there = Procedure(replace(bound, phases=others)), Procedure(replace(bound, phases=elutions))
+    assert here.control.published() == {}
+    there.begin(0, 0.0)
+    for volume in (1.0, 101.0):
+        there.evaluate(Sample(volume, volume, volume * ML, 0.0, {"UV": 0.0 if volume == 1.0 else 0.4}))
+    there.settle(1, 101.0)
+    told = json.loads(json.dumps(there.control.published()))
+    assert told == {"output": [[1, "output", pytest.approx(20 * ML), 0]]}
+    notes = []
+    for place in [place for place, phase in enumerate(others) if phase.name == "load"]:
+        if place > 0:  # nothing is measured before the first load
+            here.control.hear(told, 100.0 * place)
+        here.settle(place, 100.0 * place)
+        here.begin(place, 100.0 * place)
+        notes += here.control.taken()
+        here = restarted(here)
+    assert [note.acted for note in notes] == [True]
+    assert "output 2e-05 at load 2e-05, wanted 4e-05" in notes[0].text
+
+
+def restarted(procedure: Procedure) -> Procedure:
+    again = Procedure(procedure.bound)
+    saved = json.loads(json.dumps(procedure.memory()))
+    again.take_up(procedure.position, 0.0, 0.0, 0.0, (), saved)
+    return again
 
 
 def test_what_is_declared_wrongly_is_named(polish: Plant) -> None:

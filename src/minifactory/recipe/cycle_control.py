@@ -10,11 +10,11 @@ says so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from minifactory.control.loop import LoopState, state_of
+from minifactory.control.loop import KEPT, LoopState, state_of
 from minifactory.errors import InputError
 from minifactory.recipe.bound import BoundRecipe
 from minifactory.recipe.conditions import Sample
@@ -32,6 +32,9 @@ from minifactory.recipe.model import Recipe
 from minifactory.recipe.references import references, with_values
 from minifactory.signals import Quality, Reading
 from minifactory.units import Quantity
+
+Told = Mapping[str, Sequence[Sequence[Any]]]
+"""Controller -> [cycle, role, value (SI), quality] of what one skid measured for another."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class _Cycles:
         self.mine = {phase_of(each.quantity, phases) for each in item.sets}
         self.decides = next(path for path in phases if path in self.mine)
         self.measured: dict[int, dict[str, Reading]] = {}
+        self.heard: set[tuple[int, str]] = set()
         self.factors = {
             each.role: number(each.factor, item.name) if each.factor else 1.0 for each in item.measures
         }
@@ -82,6 +86,7 @@ class CycleControl:
 
     def __init__(self, bound: BoundRecipe) -> None:
         self._places = _places(bound)
+        self._here = {path for path, _ in self._places.values()}
         self._cycles: list[_Cycles] = []
         self._now: dict[tuple[str, str], Gathering] = {}
         self.notes: list[ControlNote] = []
@@ -135,6 +140,34 @@ class CycleControl:
             value = reading.value * cycles.factors[role]
             cycles.measured.setdefault(product, {})[role] = replace(reading, value=value)
         self._now.clear()
+
+    # Measurements on one skid for controllers that set something on another
+
+    def published(self) -> Told:
+        """What this skid has measured for controllers that decide on another, as JSON: to be told to it.
+
+        All of it each time, so that a word that was lost does no harm.
+        """
+        return {
+            item.item.name: [
+                [product, role, each.value, int(each.quality)]
+                for product, found in sorted(item.measured.items())[-KEPT:]
+                for role, each in found.items()
+            ]
+            for item in self._cycles
+            if item.decides not in self._here
+        }
+
+    def hear(self, told: Told, process: float) -> None:
+        """Take up what a peer has measured, heard at `process` (s); what is known already changes nothing."""
+        for item in self._cycles:
+            if item.decides not in self._here:
+                continue
+            for product, role, value, quality in told.get(item.item.name, ()):
+                if (product, role) not in item.heard:
+                    item.heard.add((product, role))
+                    reading = Reading(value, process, Quality(quality))
+                    item.measured.setdefault(product, {})[role] = reading
 
     def before(
         self, bound: BoundRecipe, position: int, process: float, permitted: bool = True
@@ -213,6 +246,7 @@ class CycleControl:
                 }
                 for item in self._cycles
             },
+            "heard": {item.item.name: [list(each) for each in sorted(item.heard)] for item in self._cycles},
             "now": [[name, role, seen.record()] for (name, role), seen in self._now.items()],
         }
 
@@ -229,6 +263,7 @@ class CycleControl:
                 int(product): {role: Reading(v, t, Quality(q)) for role, (v, t, q) in found.items()}
                 for product, found in saved["measured"][name].items()
             }
+            item.heard = {(product, role) for product, role in saved["heard"][name]}
         self._now = {(name, role): gathering(seen) for name, role, seen in saved["now"]}
         return self._spliced(bound, position)
 
@@ -245,7 +280,7 @@ class CycleControl:
         for item in fresh._cycles:
             before = known.get(item.item.name)
             if before is not None and before.item.sets == item.item.sets:
-                item.state, item.measured = before.state, before.measured
+                item.state, item.measured, item.heard = before.state, before.measured, before.heard
         fresh._now = dict(self._now)
         governed = {path for item in self._cycles for path in item.mine}
         phases = list((fresh._spliced(edited, position + 1) if fresh else edited).phases)

@@ -10,12 +10,13 @@ from minifactory.twin.controller import Controller
 
 
 def exchange(controllers: Sequence[Controller]) -> None:
-    """Every skid hears where the others stand."""
+    """Every skid hears where the others stand, and what they have measured for its controllers."""
     for item in controllers:
-        told = item.procedure.published()
+        told, measured = item.procedure.published(), item.procedure.control.published()
         for other in controllers:
             if other is not item:
                 other.procedure.hear(told)
+                other.procedure.control.hear(measured, other.time)
 
 
 def refuse_standstill(controllers: Sequence[Controller], time: float) -> None:
