@@ -63,6 +63,13 @@ def test_a_valve_whose_skid_has_no_recipe_is_told(station: Plant) -> None:
     assert "needs load.Station at Load12, but no recipe runs on load" in found
 
 
+def test_a_position_in_which_streams_of_two_skids_meet_is_a_warning(station: Plant) -> None:
+    text = RECIPE.replace("positions: {Station: Load23}", "positions: {Station: Both}")
+    found = check(parse_recipe(text, station), station, "load").findings
+    told = [item for item in found if "leads two streams into port out, one of another skid" in item.found]
+    assert [item.severity for item in told] == ["warning"]
+
+
 def test_where_skids_touch_is_told(station: Plant) -> None:
     found = {(item.what, item.name, item.first, item.second) for item in touches(station)}
     assert ("valve", "load.Station", "load", "recover") in found

@@ -20,7 +20,7 @@ from minifactory.recipe.bound import BoundRecipe
 from minifactory.recipe.course import Amount, Course, Stage
 from minifactory.recipe.handing_over import transfer_faults
 from minifactory.recipe.model import Recipe
-from minifactory.recipe.neighbours import actions, between
+from minifactory.recipe.neighbours import actions, between, meetings
 from minifactory.recipe.rules import RULES, Facts, estimated_pressure
 from minifactory.units import VOLUME, show
 
@@ -139,12 +139,12 @@ def check(recipe: Recipe, plant: Plant, skid: str | None = None) -> CheckResult:
 
 
 def _neighbours(recipe: Recipe, plant: Plant, bound: BoundRecipe) -> list[Finding]:
-    """What `bound` needs of other skids' valves and their recipes never do."""
+    """What `bound` needs of other skids' valves and their recipes never do; streams that meet in its own."""
     if not any(action.needs for action in actions(bound)):
-        return []
+        return meetings(bound, plant)
     skids = {item.skid for item in recipe.procedure} - {bound.skid}
     others = {name: try_bind(recipe, plant, name)[0] for name in sorted(skids)}
-    return between(bound, others, plant)
+    return [*between(bound, others, plant), *meetings(bound, plant)]
 
 
 def _levels(facts: Facts) -> tuple[list[tuple[str, Finding]], list[dict[str, Amount]]]:

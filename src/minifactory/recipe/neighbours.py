@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from minifactory.errors import Finding, did_you_mean
-from minifactory.plant.model import Plant
+from minifactory.plant.model import Device, Plant, Port
+from minifactory.plant.network import skid_of
 from minifactory.plant.tagging import tag_table
 from minifactory.recipe.bound import BoundAction, BoundRecipe
 
@@ -29,6 +30,39 @@ def between(bound: BoundRecipe, others: Mapping[str, BoundRecipe], plant: Plant)
         for action in (phase.start, *(watch.action for watch in phase.watches)):
             found += _missing(phase.where or phase.path, phase.path, action, stands, plant)
     return list(dict.fromkeys(found))
+
+
+def meetings(bound: BoundRecipe, plant: Plant) -> list[Finding]:
+    """Warnings for phases that turn a valve so that another skid's stream and a further one meet within it.
+
+    While both flow there is no telling which way they go; the prediction refuses it.
+    """
+    foreign = {stop for _, stop in plant.connections if skid_of(stop) == bound.skid}
+    table = tag_table(plant.skids[bound.skid])
+    found: list[Finding] = []
+    for phase in bound.all_phases() if foreign else ():
+        for name, value in phase.start.setpoints.items():
+            valve = plant.skids[bound.skid].devices.get(name.removesuffix(".SP"))
+            tag = table.tags.get(name)
+            if valve is None or tag is None or not tag.choices:
+                continue
+            position = tag.choices[int(value)]
+            for port in _shared_exits(valve, position, foreign, bound.skid):
+                text = f"{valve.name} at {position} leads two streams into port {port}, one of another skid"
+                remedy = "Let one of them rest meanwhile, or use a position that keeps them apart."
+                found.append(Finding(phase.where or phase.path, text, remedy=remedy, severity="warning"))
+    return found
+
+
+def _shared_exits(valve: Device, position: str, foreign: set[Port], skid: str) -> Iterator[str]:
+    """Ports of `valve` at which two of its ways end in `position`, one of which comes from another skid."""
+    entries: dict[str, list[str]] = {}
+    for entered, left in valve.positions.get(position, ()):
+        entries.setdefault(left, []).append(entered)
+    for left, entered_at in entries.items():
+        from_elsewhere = any(Port(f"{skid}.{valve.name}", port) in foreign for port in entered_at)
+        if len(entered_at) > 1 and from_elsewhere:
+            yield left
 
 
 def _missing(
