@@ -64,7 +64,7 @@ def show_run(identifier: str, runs: Path | None, as_json: bool) -> None:
         table.add_row(phase.path, start, end, show(phase.volume, VOLUME), cv, phase.reason)
     print_table(table)
     for event in run.events:
-        if event.category in ("alarm", "transition", "watch", "operator"):
+        if event.category in ("alarm", "transition", "watch", "operator", "controller"):
             stdout.print(f"{event.time / 60:8.1f} min  {event.category:<11} {event.text}", markup=False)
 
 

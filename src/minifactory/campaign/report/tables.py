@@ -20,7 +20,7 @@ from minifactory.units import MASS, VOLUME, Kind
 NONE = "–"
 TRACE = 1e-6
 """Share of the largest mass in any vessel below which a mass is none: solver and rounding, not product."""
-PROMINENT = ("alarm", "operator", "transition", "watch", "resumed", "gap", "run")
+PROMINENT = ("alarm", "operator", "controller", "transition", "watch", "resumed", "gap", "run")
 
 
 @dataclass(frozen=True)
