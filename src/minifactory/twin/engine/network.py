@@ -55,6 +55,18 @@ class Network:
         """The flat arrays; built on first use (compiles the laws of the bindings)."""
         return build_layout(self.components, [self.units[i] for i in self._order], self.inlets, self.links)
 
+    @cached_property
+    def gains(self) -> Array:
+        """What a unit gains from a link, (links, units): 1 into it, -1 out of it; 0 for a vessel."""
+        names = [unit.name for unit in self.units]
+        matrix = np.zeros((len(self.links), len(names)))
+        for k, link in enumerate(self.links):
+            matrix[k, names.index(link.target)] += 1.0
+            if link.source in names:
+                matrix[k, names.index(link.source)] -= 1.0
+        matrix[:, [isinstance(unit, Vessel) for unit in self.units]] = 0.0
+        return matrix
+
     def unit(self, name: str) -> NetworkUnit:
         """The unit called `name`."""
         for unit in self.units:

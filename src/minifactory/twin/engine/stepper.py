@@ -190,10 +190,10 @@ class Stepper:
             self._fed = (inlets0, inlets1)
             self._least = np.minimum(self._least, self._jobs.inlets.min(axis=(0, 1, 2)))
         ports, nc = len(self.ports), self._layout.tables.components
-        if self._jobs.out[0, 0, : ports * nc].min(initial=0.0) >= 0.0:
+        lowest = np.where(self._sharp, self._least - self._tolerance.undershoot * self._scales, -np.inf)
+        if self._jobs.out[0, 0, : ports * nc].min(initial=0.0) >= lowest.max():
             return False
         outlet = port_values(self._network, self.ports, self._jobs.out[0])[0][0]
-        lowest = np.where(self._sharp, self._least - self._tolerance.undershoot * self._scales, -np.inf)
         return bool(np.any(outlet < lowest))
 
     def _smear(self) -> None:
