@@ -62,6 +62,10 @@ class Options:
         What is to go wrong on the virtual skid.
     identical : bool
         The virtual skid's truth is the predicting parameter set; only for tests of agreement.
+    plant : Path or None
+        Folder whose description the virtual skid is made from; None: that of the case.
+    noise : int
+        Another number, other noise and latencies on the same plant: the number of a batch.
     """
 
     speed: float | None = None
@@ -74,6 +78,8 @@ class Options:
     scan: float = 1.0
     faults: tuple[str, ...] = ()
     identical: bool = False
+    plant: Path | None = None
+    noise: int = 0
 
     @property
     def speed_text(self) -> str:
@@ -123,7 +129,9 @@ def open_link(case: Case, options: Options) -> Iterator[Link]:
 @contextmanager
 def _in_memory(case: Case, options: Options) -> Iterator[Link]:
     source = open_skid(
-        case.folder, case.bound.skid, options.seed, None, options.faults, identical=options.identical
+        *(options.plant or case.folder, case.bound.skid, options.seed, None, options.faults),
+        identical=options.identical,
+        noise=options.noise,
     )
     backend = InMemoryBackend(source)
     yield Link(
@@ -148,7 +156,8 @@ def _virtual(case: Case, options: Options) -> Iterator[Link]:
     os.close(handle)
     command = [
         *(sys.executable, "-m", "minifactory.skid.server"),
-        *("--case", str(case.folder), "--skid", name, "--seed", str(options.seed)),
+        *("--case", str(options.plant or case.folder), "--skid", name),
+        *("--seed", str(options.seed), "--noise", str(options.noise)),
         *("--speed", "lockstep" if options.speed is None else f"{options.speed:g}"),
         *("--pki", str(skid.folder), "--contents", report),
         *(word for fault in options.faults for word in ("--fault", fault)),

@@ -143,6 +143,7 @@ def run_case(
     ask: Question | None = None,
     say: Callable[[str], None] | None = None,
     answers: Mapping[str, str] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Outcome:
     """The outcome of running `case`: from the gate to the batch record.
 
@@ -160,6 +161,8 @@ def run_case(
         Shown the live status; asked after Ctrl-C; told what happens next.
     answers : Mapping of str to str, optional
         Those to the recipe's inputs that are put into `case` already.
+    notes : Mapping of str to str, optional
+        What else the record is to say of where the run comes from.
     """
     tell = say or (lambda _text: None)
     now = datetime.now(UTC)
@@ -170,7 +173,7 @@ def run_case(
     store = Store(folder / DATABASE)
     with open_link(case, options) as link:
         tell(f"Skid {case.bound.skid} by {link.name}, speed {options.speed_text}.")
-        provenance = _provenance(case, options, link, prediction)
+        provenance = {**_provenance(case, options, link, prediction), **(notes or {})}
         started = datetime.now(UTC)
         samples = int(prediction.run.provenance.get("samples", "0"))
         noted = StartedRun(identifier, folder / identifier, case.name, case.hashes, options, samples, started)

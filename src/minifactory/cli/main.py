@@ -88,6 +88,48 @@ def run(
 
 
 @app.command(rich_help_panel="Run")
+def campaign(
+    case: CaseFolder,
+    batches: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 5,
+    learn: Annotated[
+        list[str] | None,
+        typer.Option(help="A parameter to learn (default: binding and feed of the product)."),
+    ] = None,
+    parameters: Parameters = None,
+    resume: Annotated[
+        str, typer.Option(help="Go on with a campaign ('last' or its name).", metavar="CAMPAIGN")
+    ] = "",
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Virtual skid over OPC UA, not in memory.")
+    ] = False,
+    connect: Annotated[str, typer.Option(help="URL of a running OPC UA server.", metavar="URL")] = "",
+    tag_map: Annotated[
+        Path | None, typer.Option("--map", help="Where its tags are (minifactory map).", metavar="FILE")
+    ] = None,
+    user: Annotated[str, typer.Option(help="User name on that server.")] = "",
+    password_file: Annotated[Path | None, typer.Option(help="Its first line is the password.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the virtual plant's truth and noise.")] = 1,
+    samples: Annotated[int, typer.Option(min=0, max=10_000, help="Draws for each interval.")] = 24,
+    runs: Runs = None,
+    as_json: Json = False,
+) -> None:
+    """Batch after batch without a hand: predict, gate, run, judge, learn, change the recipe, again."""
+    from minifactory.app.campaigning import Plan
+    from minifactory.cli import campaigning, running
+    from minifactory.cli.signing_in import password_of
+
+    with told(as_json):
+        options = running.options(
+            *("max", not (virtual or connect), connect, virtual, seed, ()),
+            tag_map=tag_map,
+            user=user,
+            password=password_of(user, password_file),
+        )
+        plan = Plan(batches, options, samples, tuple(learn or ()), parameters)
+        campaigning.campaign(case, plan, resume, runs, as_json)
+
+
+@app.command(rich_help_panel="Run")
 def check(case: CaseFolder, parameters: Parameters = None, as_json: Json = False) -> None:
     """Every static fault of a case at once, and the tree of its phases."""
     from minifactory.cli import checking

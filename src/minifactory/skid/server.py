@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from minifactory.errors import Finding, InputError, MiniFactoryError, did_you_mean
 from minifactory.opcua.certificates import own_identity, thumbprint
 from minifactory.opcua.layout import LayoutOf, own_layout
@@ -113,6 +115,7 @@ def open_skid(
     speed: float | None,
     faults: Sequence[str] = (),
     identical: bool = False,
+    noise: int = 0,
 ) -> VirtualSkid:
     """The virtual skid `name` of the case in folder `case`.
 
@@ -130,6 +133,8 @@ def open_skid(
         As :func:`minifactory.skid.faults.parse_fault` reads them.
     identical : bool
         True: the truth is the predicting parameter set itself; only for tests of agreement.
+    noise : int
+        Another number, other latencies and noise with the same truth.
 
     Raises
     ------
@@ -153,11 +158,16 @@ def open_skid(
         skid,
         process_model(plant, name, truth),
         truth,
-        seed,
+        seed if noise == 0 else _mixed(seed, noise),
         period=LONGEST_PERIOD if speed is None else min(LONGEST_PERIOD, PERIOD * speed),
         link_speed=speed,
         faults=[parse_fault(text, table) for text in faults],
     )
+
+
+def _mixed(seed: int, noise: int) -> int:
+    """A seed that depends on both numbers."""
+    return int(np.random.SeedSequence([seed, noise]).generate_state(1)[0])
 
 
 async def serve(source: TagSource, options: Options) -> None:
@@ -214,6 +224,7 @@ def main(arguments: Sequence[str] | None = None, users: Mapping[str, str] | None
     parser.add_argument("--case", type=Path, required=True, help="folder of the case")
     parser.add_argument("--skid", default="", help="name of the skid; needed when the case has several")
     parser.add_argument("--seed", type=int, default=1, help="of the truth, latencies and noise")
+    parser.add_argument("--noise", type=int, default=0, help="other latencies and noise, the same truth")
     parser.add_argument("--speed", default="real", help="real, lockstep, or a number")
     parser.add_argument("--pki", type=Path, required=True, help="folder of certificate and trust list")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
@@ -229,7 +240,9 @@ def main(arguments: Sequence[str] | None = None, users: Mapping[str, str] | None
     try:
         speed = parse_speed(given.speed)
         options = Options(speed, given.pki, given.host, given.port, parent, given.profile, dict(users or {}))
-        skid = open_skid(given.case, given.skid, given.seed, speed, given.fault, given.identical_truth)
+        skid = open_skid(
+            *(given.case, given.skid, given.seed, speed, given.fault, given.identical_truth, given.noise)
+        )
         asyncio.run(serve(skid, options))
         if given.contents is not None:
             given.contents.write_text(json.dumps(contents(skid).to_json()), encoding="utf-8")

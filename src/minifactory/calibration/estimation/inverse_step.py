@@ -13,7 +13,7 @@ from minifactory.calibration.estimation.column_step import DIFFUSION, FILM, Opti
 from minifactory.calibration.estimation.curves import Observed
 from minifactory.calibration.estimation.data import Data, DataKind, kind_of
 from minifactory.calibration.estimation.emulator import emulate
-from minifactory.calibration.estimation.factory import FactoryModel, first_positions
+from minifactory.calibration.estimation.factory import ASSAY, FactoryModel, first_positions
 from minifactory.calibration.estimation.gradients import Prepared, Starts, prepare, retention_starts
 from minifactory.calibration.estimation.identifiability import identifiability
 from minifactory.calibration.estimation.least_squares import fit
@@ -128,8 +128,11 @@ def inverse_step(
             )
     drawn = fitted_curves(found)
     estimates = estimates_of(found, told, posterior)
-    if any(_explained(curve) < USELESS for curve in drawn):
-        estimates = tuple(replace(item, verdict=POOR_FIT) for item in estimates)
+    useless = [curve.observed.signal for curve in drawn if _explained(curve) < USELESS]
+    estimates = tuple(
+        replace(item, verdict=POOR_FIT) if any(_concerns(signal, item.path) for signal in useless) else item
+        for item in estimates
+    )
     findings += _quality(drawn) + _mesh(model, found.values, curves, found.problem)
     return Step(
         "inverse",
@@ -209,6 +212,11 @@ def _explained(item: FittedCurve) -> float:
     total = float(((values - values.mean()) ** 2).sum())
     rest = float(((values - item.fitted) ** 2).sum())
     return 1.0 - rest / total if total > 0.0 else 0.0
+
+
+def _concerns(signal: str, path: str) -> bool:
+    """Whether a curve that is not explained condemns a parameter: assays of one species only its own."""
+    return not signal.startswith(ASSAY) or signal.removeprefix(ASSAY) in path.split(".")
 
 
 def _quality(curves: Sequence[FittedCurve]) -> list[Finding]:
