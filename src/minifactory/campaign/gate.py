@@ -104,14 +104,15 @@ def gate(
 def reserve(prediction: Prediction, target: Target) -> float:
     """By how much (SI) the nominal value must exceed the limit so that the target is met with its confidence.
 
-    It is the distance from the nominal value to the quantile of the samples on the wrong side; advice
-    assumes that the spread stays what it is here. Zero without samples, and never negative.
+    It is the distance from the nominal value to that sample, on the wrong side, which must just meet the
+    limit for the share of samples that do to be large enough; advice assumes that the spread stays what it
+    is here. Zero without samples, and never negative.
     """
     values = np.array([target.value(sample) for sample in prediction.samples], dtype=np.float64)
     values = values[np.isfinite(values)]
     nominal = target.value(prediction.performance)
     if values.size < 2 or not math.isfinite(nominal):
         return 0.0
-    share = 1.0 - target.confidence if target.at_least else target.confidence
-    edge = float(np.quantile(values, share))
-    return max(0.0, nominal - edge if target.at_least else edge - nominal)
+    may_miss = min(math.floor((1.0 - target.confidence) * values.size + 1e-9), values.size - 1)
+    edge = float(np.sort(values if target.at_least else -values)[may_miss])
+    return max(0.0, nominal - edge if target.at_least else -edge - nominal)
