@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from minifactory.app.calibrate import calibrate_case, trusted
+from minifactory.app.calibrate import calibrate_case
 from minifactory.app.case import FILES, Case, open_case
 from minifactory.app.designing import Choices, description_of, design
 from minifactory.app.home import DATABASE
@@ -23,7 +23,7 @@ from minifactory.app.links import Options
 from minifactory.app.main_job import examine, run_case
 from minifactory.calibration.estimation.column_step import Options as Fitting
 from minifactory.calibration.estimation.data import from_run
-from minifactory.calibration.estimation.result import Calibration, Estimate
+from minifactory.calibration.estimation.result import POOR, Calibration, Estimate
 from minifactory.calibration.estimation.space import Scale
 from minifactory.calibration.estimation.version import new_version
 from minifactory.campaign.gate import GateResult
@@ -32,7 +32,6 @@ from minifactory.campaign.loop import Batch, Learned, Progress, is_stuck, needs
 from minifactory.design.description import RECIPE
 from minifactory.errors import Finding, InputError, MiniFactoryError, did_you_mean
 from minifactory.historian import Store, load_run
-from minifactory.plant.bindings import find_binding
 from minifactory.plant.load import PARAMETERS
 from minifactory.records.prediction import Prediction
 from minifactory.records.whole_file import write_whole
@@ -40,6 +39,8 @@ from minifactory.records.whole_file import write_whole
 STATE, PLAN = "campaign.json", "plan.json"
 ROUNDS = 3
 """Changes of the recipe before one batch, at most: the spread of the prediction changes with them."""
+UNCORRELATED = 0.02
+"""Correlations below this are not kept."""
 LOOKED_BACK = 4
 """Batches, the newest ones, that the parameters are learned from."""
 
@@ -182,7 +183,8 @@ def _batch(
     )
     if not gate.passed:
         reason = f"the gate of batch {number} stays closed"
-        wanted = (*needs(gate), *_experiment(case, folder, watch))
+        unsure = all(item.target.met(item.value) for item in gate.missed)
+        wanted = (*needs(gate), *(_experiment(case, folder, watch) if unsure else ()))
         return replace(progress.with_batch(batch), stopped=reason, needs=wanted)
     notes = {"campaign": place.name, "batch": str(number), "changes": "; ".join(changes) or "none"}
     options = replace(plan.options, plant=place / "plant", noise=number)
@@ -251,7 +253,7 @@ def _learn(
     place: Path, plan: Plan, folder: Path, progress: Progress, batch: Batch, watch: Watcher | None
 ) -> Batch:
     """The batch with what it and those before it tell; a new version of the parameters lies beside it."""
-    start = open_case(place / "start")
+    start = _as_prior(open_case(place / "start"))
     store = Store(folder / DATABASE)
     ran = [*(item.run for item in progress.runs), batch.run][-LOOKED_BACK:]
     paths = plan.learn or to_learn(start)
@@ -265,7 +267,7 @@ def _learn(
         )
     except MiniFactoryError as fault:
         return replace(batch, lesson=f"Nothing was learned: {'; '.join(map(str, fault.findings))}")
-    good = trusted(result)
+    good, correlations = posterior(result)
     if not good:
         return replace(batch, lesson=f"Nothing was learned: {_why(result)}")
     before = open_case(Path(batch.case)).plant.parameters
@@ -273,41 +275,75 @@ def _learn(
     number = str(int(before.version) + 1 if before.version.isdigit() else batch.number + 1)
     write_whole(
         Path(batch.case).parent / "learned.yaml",
-        new_version(text, good, result.sources, number, _beyond(start, good)),
+        new_version(text, good, result.sources, number, _beyond(start, good), correlations),
         "the new version of the parameters",
     )
     learned = tuple(
         Learned(item.path, before.get_or(item.path, 1.0), item.value, _deviation(item)) for item in good
     )
-    said = ", ".join(f"{item.path} {item.before:.4g} -> {item.after:.4g}" for item in learned)
-    return replace(batch, learned=learned, lesson=f"Parameters version {number}: {said}.")
+    moved = [item for item in learned if abs(item.after - item.before) > item.deviation * abs(item.after)]
+    said = ", ".join(f"{item.path} {item.before:.4g} -> {item.after:.4g}" for item in moved)
+    return replace(
+        batch,
+        learned=learned,
+        lesson=f"Parameters version {number}: {said or 'narrower, and within what was expected'}.",
+    )
+
+
+def posterior(result: Calibration) -> tuple[list[Estimate], dict[tuple[str, str], float]]:
+    """The estimates of a fit with stated priors, and their correlations; those of a poor fit are left out.
+
+    What the runs do not tell stays as the prior has it, so that everything may go into the new version.
+    """
+    step = next((step for step in reversed(result.steps) if step.fit is not None), None)
+    if step is None or step.fit is None:
+        return [], {}
+    known = {item.path: item for item in step.estimates}
+    kept = [path for path in step.fit.problem.space.paths if known[path].verdict != POOR]
+    spread = step.fit.deviations
+    at = {path: place for place, path in enumerate(step.fit.problem.space.paths)}
+    correlations = {
+        (one, other): float(step.fit.covariance[at[one], at[other]] / (spread[at[one]] * spread[at[other]]))
+        for number, one in enumerate(kept)
+        for other in kept[number + 1 :]
+    }
+    estimates = [replace(known[path], drawn=known[path].spread) for path in kept]
+    return estimates, {pair: value for pair, value in correlations.items() if abs(value) >= UNCORRELATED}
+
+
+def _as_prior(case: Case) -> Case:
+    """The case with every stated uncertainty as a prior, those of assumed values included."""
+    stated = {
+        path: replace(item, source=f"stated before the campaign: {item.source}")
+        for path, item in case.plant.parameters.parameters.items()
+    }
+    parameters = replace(case.plant.parameters, parameters=stated)
+    return replace(case, plant=replace(case.plant, parameters=parameters))
 
 
 def to_learn(case: Case) -> tuple[str, ...]:
-    """What an elution tells best: how strongly each protein is bound, and how much of the product is fed.
+    """What a run may tell: what is uncertain of the column and of the liquids (the equipment's own is not).
 
     Raises
     ------
     InputError
-        The case has no product or no column whose binding could be learned.
+        No parameter states one.
     """
-    product, name = case.targets.product, case.bound.column
-    column = case.plant.columns.get(name or "")
-    binding = None if column is None else find_binding(column.binding_model)
-    if product is None or column is None or binding is None:
+    others = {name for name in case.plant.columns if name != case.bound.column} | case.plant.skids.keys()
+    found = tuple(
+        path
+        for path, item in sorted(case.plant.parameters.parameters.items())
+        if item.uncertainty is not None and path.split(".")[0] not in others
+    )
+    if not found:
         raise InputError(
-            Finding("campaign", "no product on a column to learn about", remedy="Name it: --learn PATH.")
+            Finding(
+                "parameters.yaml",
+                "no parameter states an uncertainty: there is nothing to learn",
+                remedy="State how well each is known, or name those to learn: --learn PATH.",
+            )
         )
-    fed = [case.plant.materials[item.material] for item in case.plant.vessels.values() if item.material]
-    feeds = dict.fromkeys(item.name for item in fed if product in item.composition)
-    proteins = [
-        species.name
-        for species in case.plant.species.values()
-        if species.role.is_protein
-        and any(species.name in case.plant.materials[feed].composition for feed in feeds)
-    ]
-    bound = (f"{name}.{species}.{binding.strength}" for species in proteins)
-    return (*bound, *(f"{feed}.{product}.strength" for feed in feeds))
+    return found
 
 
 def _beyond(case: Case, good: Sequence[Estimate]) -> list[str]:

@@ -8,8 +8,8 @@ tolerances). Sample i of a seed is the same whatever the number of samples, so t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import norm
@@ -35,6 +35,8 @@ class Factor:
         How far.
     lower, upper : float
         SI; draws beyond are moved to them.
+    mixed_of : Mapping of str to float
+        Its deviate as parts of those of other factors and its own, by reference; empty: its own alone.
     """
 
     reference: str
@@ -42,6 +44,7 @@ class Factor:
     uncertainty: Uncertainty
     lower: float = -math.inf
     upper: float = math.inf
+    mixed_of: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def at(self, normal: FloatArray) -> FloatArray:
         """The values (n,) SI at standard normal deviates (n,): same probability, own distribution."""
@@ -64,9 +67,10 @@ class Factor:
 
 
 def factors_of(parameters: ParameterSet) -> tuple[Factor, ...]:
-    """Every parameter that states an uncertainty, by path."""
+    """Every parameter that states an uncertainty, by path; with its correlations."""
+    mixing = parameters.mixing()
     return tuple(
-        Factor(path, one.value, one.uncertainty, one.lower, one.upper)
+        Factor(path, one.value, one.uncertainty, one.lower, one.upper, mixing.get(path, {}))
         for path, one in sorted(parameters.parameters.items())
         if one.uncertainty is not None and one.uncertainty.spread > 0.0
     )
@@ -103,7 +107,16 @@ def deviates(count: int, factors: int, seed: int) -> FloatArray:
 
 
 def candidates_at(factors: Sequence[Factor], normal: FloatArray) -> list[dict[str, float]]:
-    """The candidates (SI by reference) at standard normal deviates (n, factors)."""
-    columns = [factor.at(normal[:, place]) for place, factor in enumerate(factors)]
+    """The candidates (SI by reference) at independent standard normal deviates (n, factors)."""
     names = [factor.reference for factor in factors]
+    columns = [factor.at(_mixed(factor, names, normal)) for factor in factors]
     return [dict(zip(names, map(float, row), strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _mixed(factor: Factor, names: Sequence[str], normal: FloatArray) -> FloatArray:
+    """The deviates (n,) of one factor; what it is correlated with but is held still counts as independent."""
+    if not factor.mixed_of:
+        return normal[:, names.index(factor.reference)]
+    parts = {name: part for name, part in factor.mixed_of.items() if name in names}
+    total = math.sqrt(math.fsum(part**2 for part in parts.values()))
+    return np.asarray(sum(part * normal[:, names.index(name)] for name, part in parts.items()) / total)

@@ -30,9 +30,10 @@ from minifactory.plant.tagging import uv_channels
 from minifactory.units import FRACTION, POSITIVE, Kind, parse
 
 DEVIATION = Kind("relative deviation", "", "%", -0.99, 100.0, bare=True)
+CORRELATION = Kind("correlation", "", "", -1.0, 1.0, bare=True)
 BY_DEFINITION = "by definition"
 _SHAPES = ("normal", "lognormal", "uniform")
-_TOP_KEYS = ("version", "description", "mismatch")
+_TOP_KEYS = ("version", "description", "mismatch", "correlations")
 _BASES = ("solid", "particle", "column")
 
 
@@ -114,8 +115,14 @@ def read_parameters(
     for path, basis in bases.items():
         found[path] = _per_solid(top, found, path, basis, columns)
     mismatch = _read_mismatch(top.section("mismatch"), found, known)
+    correlations = _read_correlations(top.section("correlations"), found)
     top.finish()
-    return ParameterSet(found, mismatch, version)
+    parameters = ParameterSet(found, mismatch, version, correlations)
+    try:
+        parameters.mixing()
+    except InputError as fault:
+        top.report.add_all(fault.findings)
+    return parameters
 
 
 def _children(known: Mapping[str, ParameterKind]) -> dict[str, set[str]]:
@@ -260,6 +267,35 @@ def _per_solid(
         upper=parameter.upper * scale,
         uncertainty=spread,
     )
+
+
+def _read_correlations(block: Reader, found: Mapping[str, Parameter]) -> dict[tuple[str, str], float]:
+    """Pairs of parameters with normal or lognormal uncertainty: ``one: {other: -0.9}``, each pair once."""
+    pairs: dict[tuple[str, str], float] = {}
+    for one in block.keys:
+        inside = block.section(one)
+        for other in inside.keys:
+            value = inside.value(other, CORRELATION)
+            faults = [_not_correlated(path, found) for path in (one, other)]
+            if one == other or (other, one) in pairs or (one, other) in pairs:
+                faults.append("the pair stands there twice" if one != other else "a parameter with itself")
+            for fault in dict.fromkeys(faults):
+                if fault:
+                    inside.fail(fault, "two parameters, each pair once", key=other)
+            if not any(faults) and not math.isnan(value):
+                pairs[one, other] = value
+        inside.finish()
+    return pairs
+
+
+def _not_correlated(path: str, found: Mapping[str, Parameter]) -> str:
+    """Why `path` can have no correlation; empty when it can."""
+    if path not in found:
+        return f'no parameter "{shorten(path)}"'
+    spread = found[path].uncertainty
+    if spread is None:
+        return f'"{path}" states no uncertainty'
+    return f'"{path}" is uniform' if spread.shape == "uniform" else ""
 
 
 def _read_mismatch(

@@ -15,6 +15,9 @@ import numpy as np
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.units import Kind
 
+NEARLY = 1e-9
+"""Added to the variances, so that rounded correlations of nearly one and the same stay possible."""
+
 
 @dataclass(frozen=True)
 class Uncertainty:
@@ -35,14 +38,15 @@ class Uncertainty:
     spread: float
     relative: bool = False
 
-    def draw(self, value: float, random: np.random.Generator) -> float:
-        """One value around `value` (SI)."""
+    def deviate(self, random: np.random.Generator) -> float:
+        """One deviate: uniform within -1 to 1 for a uniform shape, else standard normal."""
+        return float(random.uniform(-1.0, 1.0) if self.shape == "uniform" else random.standard_normal())
+
+    def at(self, value: float, deviate: float) -> float:
+        """The value (SI) that lies `deviate` of its spreads from `value`."""
         if self.shape == "lognormal":
-            return value * math.exp(self.spread * random.standard_normal())
-        width = self.spread * (abs(value) if self.relative else 1.0)
-        if self.shape == "uniform":
-            return value + width * random.uniform(-1.0, 1.0)
-        return value + width * random.standard_normal()
+            return value * math.exp(self.spread * deviate)
+        return value + self.spread * (abs(value) if self.relative else 1.0) * deviate
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,14 @@ class ParameterSet(Mapping[str, float]):
         of a value of 0, the deviation itself.
     version : str
         Which version of ``parameters.yaml`` this is.
+    correlations : Mapping of (str, str) to float
+        Correlation of the deviates of two parameters of normal or lognormal uncertainty, each pair once.
     """
 
     parameters: Mapping[str, Parameter]
     mismatch: Mapping[str, float] = field(default_factory=dict)
     version: str = "1"
+    correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def __getitem__(self, path: str) -> float:
         try:
@@ -119,13 +126,54 @@ class ParameterSet(Mapping[str, float]):
 
     def draw(self, random: np.random.Generator) -> ParameterSet:
         """One set drawn from the stated uncertainties, clipped to the bounds; the paths' order fixes it."""
+        uncertain = {
+            path: (parameter, parameter.uncertainty)
+            for path, parameter in sorted(self.parameters.items())
+            if parameter.uncertainty is not None
+        }
+        deviates = {path: spread.deviate(random) for path, (_, spread) in uncertain.items()}
+        for path, parts in self.mixing().items():
+            if path in uncertain:
+                deviates[path] = sum(part * deviates[other] for other, part in parts.items())
         values = {}
-        for path in sorted(self.parameters):
-            parameter = self.parameters[path]
-            if parameter.uncertainty is not None:
-                drawn = parameter.uncertainty.draw(parameter.value, random)
-                values[path] = min(max(drawn, parameter.lower), parameter.upper)
+        for path, (parameter, spread) in uncertain.items():
+            drawn = spread.at(parameter.value, deviates[path])
+            values[path] = min(max(drawn, parameter.lower), parameter.upper)
         return self.with_values(values)
+
+    def mixing(self) -> dict[str, dict[str, float]]:
+        """How correlated deviates are made of independent ones: for each path its parts of others.
+
+        The order is such that each deviate is mixed of itself and of those that come after it in the mapping.
+
+        Raises
+        ------
+        InputError
+            The correlations contradict each other.
+        """
+        paths = sorted({path for pair in self.correlations for path in pair})
+        if not paths:
+            return {}
+        matrix = np.eye(len(paths))
+        for (one, other), value in self.correlations.items():
+            row, column = paths.index(one), paths.index(other)
+            matrix[row, column] = matrix[column, row] = value
+        try:
+            lower = np.linalg.cholesky(matrix + NEARLY * np.eye(len(paths)))
+        except np.linalg.LinAlgError:
+            raise InputError(
+                Finding(
+                    "parameters.yaml correlations",
+                    f"those of {', '.join(paths)} contradict each other",
+                    "a positive definite matrix",
+                    "Take over all correlations of one calibration together.",
+                )
+            ) from None
+        rows = [
+            {paths[column]: float(lower[row, column]) for column in range(row + 1)}
+            for row in range(len(paths))
+        ]
+        return dict(reversed(list(zip(paths, rows, strict=True))))
 
     def truth(self, seed: int) -> ParameterSet:
         """The virtual skid's parameters: a seeded draw plus the declared mismatch; never these values.

@@ -207,8 +207,10 @@ def _at(free: Free, values: Mapping[str, float]) -> Free:
 
 
 def _explained(item: FittedCurve) -> float:
-    """R2 of a fitted curve."""
+    """R2 of a fitted curve; of one or two values nothing can be said against the fit."""
     values = item.observed.values
+    if values.size < 3:
+        return 1.0
     total = float(((values - values.mean()) ** 2).sum())
     rest = float(((values - item.fitted) ** 2).sum())
     return 1.0 - rest / total if total > 0.0 else 0.0

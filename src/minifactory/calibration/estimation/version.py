@@ -30,6 +30,7 @@ def new_version(
     sources: Mapping[str, str],
     version: str,
     beyond: Collection[str] = (),
+    correlations: Mapping[tuple[str, str], float] | None = None,
 ) -> str:
     """The text of the new version.
 
@@ -45,6 +46,8 @@ def new_version(
         Its number.
     beyond : collection of str
         Paths whose estimate lies outside of their stated bounds, which are then dropped.
+    correlations : Mapping of (str, str) to float, optional
+        Of the estimates among one another; those that the old version states of them are dropped.
     """
     runs = "; ".join(f"{name} (sha256 {digest[:16]})" for name, digest in sources.items())
     text = _placed(old if old.strip() else "{}", ["version"], f'"{version}"')
@@ -52,7 +55,32 @@ def new_version(
         node = _node(yaml.compose(text, _LOADER), item.path.split("."))
         before = None if node is None or item.path in beyond else _bounds(node, text)
         text = _placed(text, item.path.split("."), _entry(item, f"calibrated from {runs}", before))
+    pairs = {**_kept_pairs(text, {item.path for item in estimates}), **(correlations or {})}
+    if pairs or _node(yaml.compose(text, _LOADER), ["correlations"]) is not None:
+        text = _placed(text, ["correlations"], _block(pairs, f"calibrated from {runs}"))
     return text
+
+
+def _kept_pairs(text: str, changed: Collection[str]) -> dict[tuple[str, str], float]:
+    """The correlations in `text` of parameters that are not `changed`."""
+    node = _node(yaml.compose(text, _LOADER), ["correlations"])
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {
+        (one.value, other.value): float(value.value)
+        for one, inside in node.value
+        if isinstance(inside, yaml.MappingNode)
+        for other, value in inside.value
+        if one.value not in changed and other.value not in changed
+    }
+
+
+def _block(pairs: Mapping[tuple[str, str], float], source: str) -> str:
+    inside: dict[str, list[str]] = {}
+    for (one, other), value in pairs.items():
+        inside.setdefault(one, []).append(f"{other}: {value:.6f}")
+    rows = [f"{one}: {{{', '.join(others)}}}" for one, others in inside.items()]
+    return "{" + ", ".join([f"source: {_quoted(source)}", *rows]) + "}"
 
 
 def _placed(text: str, path: Sequence[str], entry: str) -> str:
