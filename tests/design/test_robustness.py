@@ -12,10 +12,10 @@ from minifactory.design.ledger import Ledger
 from minifactory.design.robustness import Probability, Robustness, base_for, robustness
 from minifactory.design.search import Limit, Variable
 from minifactory.design.space import design_space, largest_box
-from minifactory.design.uncertainty import Factor, candidates_at, deviates, parse_spread
+from minifactory.design.uncertainty import Factor, candidates_at, deviates, factors_of, parse_spread
 from minifactory.errors import InputError
-from minifactory.plant.parameters import Uncertainty
-from minifactory.units import TIME
+from minifactory.plant.parameters import Parameter, ParameterSet, Uncertainty
+from minifactory.units import POSITIVE, TIME
 from tests.design.conftest import Parabola
 
 X = Factor("x", 0.3, Uncertainty("normal", 0.1))
@@ -134,3 +134,18 @@ def test_information_is_that_of_bayes() -> None:
     assert found.decision == pytest.approx(0.75)
     assert found.determinant == pytest.approx(-0.5 * np.log(2.0))
     assert found.learnt[0] == ("a", pytest.approx(np.sqrt(0.5)))
+
+
+def test_factors_that_are_correlated_are_sampled_so() -> None:
+    spread = Uncertainty("lognormal", 0.1)
+    parameters = ParameterSet(
+        {name: Parameter(name, 2.0, POSITIVE, "test", spread) for name in ("a", "b", "c")},
+        correlations={("a", "c"): -0.8},
+    )
+    factors = factors_of(parameters)
+    drawn = candidates_at(factors, deviates(3000, 3, 5))
+    table = np.log([[row[name] for name in ("a", "b", "c")] for row in drawn])
+    assert np.corrcoef(table.T)[0] == pytest.approx([1.0, 0.0, -0.8], abs=0.06)
+    assert table.std(axis=0) == pytest.approx([0.1] * 3, rel=0.05)
+    alone = candidates_at(factors[:2], deviates(3000, 2, 5))  # what it goes with is held
+    assert np.log([row["a"] for row in alone]).std() == pytest.approx(0.1, rel=0.05)

@@ -122,3 +122,50 @@ def test_a_capacity_per_column_needs_the_porosities_of_the_bed_model(
     lines = [line for line in text.splitlines(keepends=True) if "interstitial_porosity" not in line]
     (folder / "parameters.yaml").write_text("".join(lines), encoding="utf-8")
     assert load_plant(folder).parameters["C1.ionic_capacity"] == pytest.approx(215.0 / (1.0 - 0.85))
+
+
+CORRELATED = "correlations: {C1.product.nu: {C1.product.k_eq: -0.9, C1.ionic_capacity: 0.3}}\nmismatch:"
+
+
+def test_correlated_parameters_are_drawn_together(changed: Callable[[str, str, str], Path]) -> None:
+    alone = load_plant(changed("parameters.yaml", "mismatch:", "mismatch:")).parameters
+    together = load_plant(changed("parameters.yaml", "mismatch:", CORRELATED)).parameters
+    paths = ("C1.product.nu", "C1.product.k_eq", "C1.ionic_capacity")
+    for path in paths:
+        assert together.parameters[path].uncertainty is not None
+    draws = [together.draw(np.random.default_rng(seed)) for seed in range(2000)]
+    table = np.log([[drawn[path] for path in paths] for drawn in draws])
+    found = np.corrcoef(table.T)
+    # standard error of a correlation: (1 - r2) / sqrt(n) = 0.4 % and 2.2 %
+    assert found[0, 1] == pytest.approx(-0.9, abs=0.02)
+    assert found[0, 2] == pytest.approx(0.3, abs=0.08)
+    one, other = alone.draw(np.random.default_rng(3)), together.draw(np.random.default_rng(3))
+    assert {path for path in one if one[path] != other[path]} <= set(paths)
+
+
+CONTRADICTION = (
+    "{C1.product.nu: {C1.product.k_eq: 0.9, C1.ionic_capacity: 0.9}, "
+    "C1.product.k_eq: {C1.ionic_capacity: -0.9}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("{C1.product.nuu: {C1.product.k_eq: 0.1}}", 'no parameter "C1.product.nuu"'),
+        ("{C1.product.nu: {C1.product.nu: 1}}", "with itself"),
+        ("{C1.product.nu: {C1.product.k_eq: 0.1}, C1.product.k_eq: {C1.product.nu: 0.1}}", "twice"),
+        ("{C1.product.nu: {C1.product.k_eq: 1.5}}", "1.5"),
+        ("{C1.product.nu: {C1.product.pore_accessibility: 0.5}}", "states no uncertainty"),
+        (
+            CONTRADICTION,
+            "contradict each other",
+        ),
+    ],
+)
+def test_correlations_that_cannot_be_are_refused(
+    changed: Callable[[str, str, str], Path], block: str, said: str
+) -> None:
+    folder = changed("parameters.yaml", "mismatch:", f"correlations: {block}\nmismatch:")
+    with pytest.raises(InputError, match=said):
+        load_plant(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -149,7 +150,15 @@ def _window(data: Data, course: Course, planned: Run | None) -> tuple[float, flo
 
 
 def _analysed(data: Data) -> list:  # type: ignore[type-arg]
-    return [pool for pool in data.run.pools if pool.amounts and pool.volume > 0.0 and pool.end > pool.start]
+    """The pools whose analysis tells what entered them in their time: a vessel that was filled several times
+    was analysed as a whole, unless the run is a simulated one."""
+    filled = Counter(pool.vessel for pool in data.run.pools)
+    return [
+        pool
+        for pool in data.run.pools
+        if pool.amounts and pool.volume > 0.0 and pool.end > pool.start
+        if filled[pool.vessel] == 1 or data.run.origin == "simulated"
+    ]
 
 
 def _assays(data: Data, plant: Plant) -> list[Observed]:
