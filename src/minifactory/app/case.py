@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +52,8 @@ class Case:
         A measured run to compare with.
     hashes : dict of str to str
         SHA-256 of each file.
+    bounds : Mapping of str to BoundRecipe
+        The recipe for every skid that it runs on; `bound` is the first of them.
     """
 
     folder: Path
@@ -62,6 +64,7 @@ class Case:
     table: TagTable
     original: Original | None = None
     hashes: dict[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, BoundRecipe] = field(default_factory=dict)
     parameters_file: str = "parameters.yaml"
 
     @property
@@ -75,8 +78,10 @@ class Case:
         return self.plant.skids[self.bound.skid]
 
 
-def open_case(folder: Path, parameters: Path | None = None) -> Case:
+def open_case(folder: Path, parameters: Path | None = None, several: bool = False) -> Case:
     """The case in `folder`, with another version of its parameters when `parameters` names one.
+
+    With `several`, its recipe may run on several skids.
 
     Raises
     ------
@@ -120,19 +125,22 @@ def open_case(folder: Path, parameters: Path | None = None) -> Case:
     findings += _unknown_references(recipe, targets)
     findings += missing_parameters(plant)
     skids = dict.fromkeys(procedure.skid for procedure in recipe.procedure)
-    if len(skids) != 1:
+    if not skids or (len(skids) > 1 and not several):
         names = ", ".join(skids) or "none"
+        remedy = "Cases on several skids can be checked and simulated so far." if skids else ""
         findings.append(
-            Finding("recipe.yaml", f"the recipe runs on {len(skids)} skids ({names})", "one skid")
+            Finding("recipe.yaml", f"the recipe runs on {len(skids)} skids ({names})", "one skid", remedy)
         )
     if findings:
         raise InputError(findings)
     skid = next(iter(skids))
+    bounds = {name: bind(recipe, plant, name) for name in skids}
     return Case(
         folder=folder,
         plant=plant,
         recipe=recipe,
-        bound=bind(recipe, plant, skid),
+        bound=bounds[skid],
+        bounds=bounds,
         targets=targets,
         table=tag_table(plant.skids[skid]),
         original=_original(folder),

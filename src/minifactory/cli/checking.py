@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.tree import Tree
 
@@ -21,31 +22,43 @@ TREE_WIDTH = 200
 
 def check(folder: Path, as_json: bool, parameters: Path | None = None) -> None:
     """Print the tree of phases and all findings; exit 2 when there is an error."""
-    case = open_case(folder, parameters)
-    result = check_recipe(case.recipe, case.plant, case.bound.skid)
+    case = open_case(folder, parameters, several=True)
+    results = [check_recipe(case.recipe, case.plant, skid) for skid in case.bounds]
+    findings = list(dict.fromkeys(finding for result in results for finding in result.findings))
+    passed = all(result.passed for result in results)
     original_run(case)
     if as_json:
+        skids = {} if len(results) == 1 else {"skids": {item.skid: _content(item) for item in results}}
         print_json(
             {
                 "case": case.name,
-                "passed": result.passed,
-                "duration": result.duration,
-                "used": dict(result.used),
-                "phases": [
-                    {key: value for key, value in asdict(phase).items() if key != "findings"}
-                    for phase in result.phases
-                ],
-                "findings": [asdict(finding) for finding in result.findings],
+                "passed": passed,
+                **(_content(results[0]) if len(results) == 1 else {}),
+                **skids,
+                "findings": [asdict(finding) for finding in findings],
                 "assumed": [number.path for number in case.plant.assumed],
             }
         )
     else:
-        wide(TREE_WIDTH).print(_tree(case.name, result))
+        for result in results:
+            wide(TREE_WIDTH).print(_tree(case.name, result))
         stderr.print(f"{len(case.plant.assumed)} numbers of the description are assumed.")
-    for finding in result.findings:
+    for finding in findings:
         print_finding(finding)
-    if not result.passed:
+    if not passed:
         raise Exit(2)
+
+
+def _content(result: CheckResult) -> dict[str, Any]:
+    """What one skid is to do, as JSON types (SI)."""
+    return {
+        "duration": result.duration,
+        "used": dict(result.used),
+        "phases": [
+            {key: value for key, value in asdict(phase).items() if key != "findings"}
+            for phase in result.phases
+        ],
+    }
 
 
 def _tree(name: str, result: CheckResult) -> Tree:
@@ -78,19 +91,21 @@ def _phase_line(phase: PhaseSummary) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def open_checked(folder: Path, parameters: Path | None = None) -> Case:
+def open_checked(folder: Path, parameters: Path | None = None, several: bool = False) -> Case:
     """The case in `folder`, free of static faults; warnings are shown.
+
+    With `several`, its recipe may run on several skids.
 
     Raises
     ------
     InputError
         With all faults.
     """
-    case = open_case(folder, parameters)
-    result = check_recipe(case.recipe, case.plant, case.bound.skid)
-    errors = [finding for finding in result.findings if finding.severity == "error"]
-    if errors:
-        raise InputError(result.findings)
-    for finding in result.findings:
+    case = open_case(folder, parameters, several)
+    results = [check_recipe(case.recipe, case.plant, skid) for skid in case.bounds]
+    findings = list(dict.fromkeys(finding for result in results for finding in result.findings))
+    if not all(result.passed for result in results):
+        raise InputError(findings)
+    for finding in findings:
         print_finding(finding)
     return case

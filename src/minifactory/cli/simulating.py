@@ -13,11 +13,9 @@ from minifactory.cli.checking import open_checked
 from minifactory.cli.kernels import warm_up
 from minifactory.cli.output import Exit, check_picture, print_json, stderr, stdout
 from minifactory.cli.progress import bar
+from minifactory.cli.simulating_several import WRITERS, simulate_several
 from minifactory.errors import Finding, InputError
-from minifactory.records.export import write_csv_wide, write_parquet
 from minifactory.records.performance import FIGURES
-
-WRITERS = {".parquet": write_parquet, ".csv": write_csv_wide}
 
 
 def simulate(
@@ -33,8 +31,11 @@ def simulate(
         check_picture(plot)
     if export is not None and export.suffix not in WRITERS:
         raise InputError(Finding(str(export), f'no format "{export.suffix}"', ".parquet or .csv"))
-    case = open_checked(folder, parameters)
+    case = open_checked(folder, parameters, several=True)
     warm_up()
+    if len(case.bounds) > 1:
+        simulate_several(case, plot, samples, export, as_json)
+        return
     with bar() as progress:
         prediction = predict(case, samples, progress)
     result = gate(prediction, case.targets)

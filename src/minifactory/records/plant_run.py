@@ -5,12 +5,13 @@ These are the facts that a schedule needs: when a vessel runs empty or full, whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from minifactory.records.run import Event, Run, Trend
 
 BUSY, WAITING = "busy", "waiting"
+PRESSURE = "Pressure.System"
 EMPTY, FULL = "runs empty", "runs full"
 
 
@@ -66,6 +67,41 @@ class PlantRun:
     def duration(self) -> float:
         """s from the start to the end of the last skid."""
         return max((run.duration for run in self.runs.values()), default=0.0)
+
+    def whole(self, collects: str, shared: Collection[str]) -> Run:
+        """All skids as one run, to be judged by the targets of the plant.
+
+        Parameters
+        ----------
+        collects : str
+            The skid that fills the pool; its trends are those of the whole, but for the highest pressure.
+        shared : collection of str
+            Vessels that are filled and drawn from: what goes through them is neither loaded nor used.
+        """
+        last, runs = self.runs[collects], list(self.runs.values())
+        entering = [run for run in runs if not set(shared) & {name for name, v in run.consumed.items() if v}]
+        loaded: dict[str, float] = {}
+        consumed: dict[str, float] = {}
+        for run in entering:
+            for name, amount in run.loaded.items():
+                loaded[name] = loaded.get(name, 0.0) + amount
+        for run in runs:
+            for name, volume in run.consumed.items():
+                if name not in shared:
+                    consumed[name] = consumed.get(name, 0.0) + volume
+        pressures = [run.trends[PRESSURE] for run in runs if PRESSURE in run.trends]
+        highest = max(pressures, key=lambda trend: trend.values.max(initial=0.0), default=None)
+        return replace(
+            last,
+            trends={**last.trends, **({} if highest is None else {PRESSURE: highest})},
+            phases=tuple(sorted((item for run in runs for item in run.phases), key=lambda item: item.start)),
+            pools=tuple(sorted((item for run in runs for item in run.pools), key=lambda item: item.start)),
+            events=tuple(sorted((item for run in runs for item in run.events), key=lambda item: item.time)),
+            loaded=loaded,
+            consumed=consumed,
+            column_volume=sum(run.column_volume for run in runs),
+            provenance={**last.provenance, **self.provenance},
+        )
 
     def time_spent(self, skid: str, what: str) -> float:
         """s that `skid` was :data:`BUSY` or :data:`WAITING`."""
