@@ -32,11 +32,10 @@ def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
     qbar, salt = p[1], c[int(p[0])]
     for b in range(q.shape[0]):
         qbar -= (p[7 * b + 7] + p[7 * b + 8]) * q[b]
-    if salt < p[2]:
-        salt = p[2] * p[2] / (2.0 * p[2] - salt)
-    if qbar < p[3]:
-        qbar = p[3] * p[3] / (2.0 * p[3] - qbar)
-    log_salt, log_qbar = math.log(salt), math.log(qbar)
+    # ln, continued by its tangent below the floors
+    low_salt, low_qbar = max(salt, p[2]), max(qbar, p[3])
+    log_salt = math.log(low_salt) + (salt - low_salt) / p[2]
+    log_qbar = math.log(low_qbar) + (qbar - low_qbar) / p[3]
     for b in range(q.shape[0]):
         at = 7 * b + 5
         nu = p[at + 2]
@@ -92,7 +91,7 @@ class MultiStateSMA:
             salt,
             self.capacity,
             1e-4 * self.capacity,
-            1e-5 * self.capacity,
+            1e-4 * self.capacity,
             math.log(self.reference),
         ]
         states, labels, charges = [], [], []

@@ -9,8 +9,9 @@ its own.
 
 Numerics: with x_i = ln K_i + nu_i ln(qbar / c_s) and the logistic function a_i = 1/(1 + exp(-x_i)) the
 bracket is a positive factor times a_i c_i - (1 - a_i) q_i, which neither overflows nor cancels at any salt;
-the factor (the relaxation rate) is limited to RATE_CAP. Salt and qbar below a small floor are continued
-smoothly and stay positive.
+the factor (the relaxation rate) is limited to RATE_CAP. Below a ten-thousandth of Lambda the logarithms of
+salt and qbar go on along their tangents: whatever a solver tries has a value, and a bed that is full to the
+last site is not steeper than a tolerance can see.
 
 Source: C. A. Brooks, S. M. Cramer, AIChE J. 38 (1992) 1969.
 """
@@ -43,11 +44,9 @@ def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
     qbar, salt = p[1], c[int(p[0])]
     for b in range(q.shape[0]):
         qbar -= (p[5 * b + 7] + p[5 * b + 8]) * q[b]
-    if anywhere(salt < p[2]):
-        salt = select(salt < p[2], p[2] * p[2] / (2.0 * p[2] - min(salt, p[2])), salt)
-    if anywhere(qbar < p[3]):
-        qbar = select(qbar < p[3], p[3] * p[3] / (2.0 * p[3] - min(qbar, p[3])), qbar)
-    ratio = math.log(qbar / salt)
+    # ln, continued by its tangent below the floors
+    low_salt, low_qbar = max(salt, p[2]), max(qbar, p[3])
+    ratio = math.log(low_qbar / low_salt) + (qbar - low_qbar) / p[3] - (salt - low_salt) / p[2]
     for b in range(q.shape[0]):
         nu, speed, protein = p[5 * b + 7], p[5 * b + 9], c[int(p[5 * b + 5])]
         x = min(max(p[5 * b + 6] + nu * ratio, -600.0), 600.0)
@@ -56,7 +55,7 @@ def _rate(p: Array, c: Array, q: Array, f: Array) -> None:
         far = e * near
         f[b] = select(x > 0.0, near * protein - far * q[b], far * protein - near * q[b])
         if anywhere(speed > 0.0):
-            desorption = nu * (math.log(salt) - p[4])
+            desorption = nu * (math.log(low_salt) + (salt - low_salt) / p[2] - p[4])
             # ln of (adsorption + desorption rate) / speed
             total = max(desorption, desorption + x) + math.log1p(e)
             slow = math.exp(-min(max(total, -600.0), 600.0)) / select(speed > 0.0, speed, 1.0)
@@ -68,11 +67,9 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
     for b in range(q.shape[0]):
         qbar -= (p[5 * b + 7] + p[5 * b + 8]) * q[b]
     # d ln(salt) / d c_s and d ln(qbar) / d qbar, through the smooth floors
-    d_salt = 1.0 / select(salt < p[2], 2.0 * p[2] - salt, salt)
-    salt = select(salt < p[2], p[2] * p[2] * d_salt, salt)
-    d_qbar = 1.0 / select(qbar < p[3], 2.0 * p[3] - qbar, qbar)
-    qbar = select(qbar < p[3], p[3] * p[3] * d_qbar, qbar)
-    ratio = math.log(qbar / salt)
+    low_salt, low_qbar = max(salt, p[2]), max(qbar, p[3])
+    d_salt, d_qbar = 1.0 / low_salt, 1.0 / low_qbar
+    ratio = math.log(low_qbar * d_salt) + (qbar - low_qbar) / p[3] - (salt - low_salt) / p[2]
     for b in range(q.shape[0]):
         nu, speed, at = p[5 * b + 7], p[5 * b + 9], int(p[5 * b + 5])
         raw = p[5 * b + 6] + nu * ratio
@@ -84,7 +81,7 @@ def _jacobian(p: Array, c: Array, q: Array, jc: Array, jq: Array) -> None:
         # f = factor (up c - down q);  d/dx = factor up down (c + q) + (up c - down q) d factor
         factor, by_salt, by_qbar = 1.0, 0.0, 0.0
         if anywhere(speed > 0.0):
-            desorption = nu * (math.log(salt) - p[4])
+            desorption = nu * (math.log(low_salt) + (salt - low_salt) / p[2] - p[4])
             total = max(desorption, desorption + x) + math.log1p(e)
             slow = math.exp(-min(max(total, -600.0), 600.0)) / select(speed > 0.0, speed, 1.0)
             factor = select(speed > 0.0, 1.0 / (1.0e-6 + slow), 1.0)
@@ -175,7 +172,7 @@ class StericMassAction:
                 )
             )
         speed = np.where(tau > 0.0, 1.0 / np.where(tau > 0.0, tau, 1.0), 0.0)
-        head = [salt, self.capacity, 1e-4 * self.capacity, 1e-5 * self.capacity, math.log(self.reference)]
+        head = [salt, self.capacity, 1e-4 * self.capacity, 1e-4 * self.capacity, math.log(self.reference)]
         body = np.column_stack((at, np.log(k), nu, sigma, speed)).ravel()
         stoichiometry = np.zeros((len(components), len(names)))
         stoichiometry[at, np.arange(len(names))] = 1.0

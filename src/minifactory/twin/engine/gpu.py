@@ -72,7 +72,9 @@ def run_on_card(tasks: Sequence[Task], lanes: int | None = None) -> list[Solutio
     there = [_moved(cuda, part) for part in (tables, jobs, state)]
     from minifactory.twin.engine.gpu_kernel import card_kernel  # needs numba-cuda
 
-    card_kernel()[math.ceil(count / _WARP), min(count, _WARP)](*there, task.relative, task.max_steps)
+    # The simulator's threads exchange the globals of functions under each other: one at a time there.
+    width = 1 if simulated() else min(count, _WARP)
+    card_kernel()[math.ceil(count / width), width](*there, task.relative, task.max_steps)
     for name in ("out", "end", "clock", "counts", "status"):
         getattr(jobs, name)[...] = getattr(there[1], name).copy_to_host()
     outcomes: list[Solution | SolverError] = []

@@ -48,7 +48,7 @@ def new_lanes(layout: Layout, links: int, inlets: int, lanes: int) -> LaneState:
         clock=aligned(5, lanes),
         counts=np.zeros((3, lanes), dtype=np.int64),
         cursor=cursor,
-        trial=aligned(7, lanes),
+        trial=aligned(9, lanes),
         inputs=Inputs(aligned(1, lanes), flows(), flows(), feeds(), feeds()),
         scratch=Scratch(
             k=aligned(STAGES, size, lanes),

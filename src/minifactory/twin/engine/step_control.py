@@ -41,12 +41,17 @@ FROM, UNTIL, NOW, CHANGED, NEXT = range(5)
 # Rows of `cursor`: job, its section, next output, whether the section was entered, what the lane needs.
 JOB, SECTION, OUTPUT, ENTERED, NEED = range(5)
 # Rows of `trial`: time and length of the step tried, the length first tried, its squared error, the step
-# that a jump allows, 1 where the state goes on from the last step, 1 at the start of a job.
-TIME, STEP, FIRST, ERROR, ALLOWED, GOES_ON, START = range(7)
+# that a jump allows, 1 where the state goes on from the last step, 1 at the start of a job, how often steps
+# were rejected of late, how many steps are still to settle the rapid equilibria.
+TIME, STEP, FIRST, ERROR, ALLOWED, GOES_ON, START, TROUBLE, SETTLE = range(9)
 # Values of NEED.
 _PLAN, _JUMP, _TRY, _IDLE = range(4)
 
 _SAFETY, _SHRINK, _GROW = 0.95, 0.2, 6.0
+# A state may be within the tolerance of a very steep rapid equilibrium and yet too far from it for the stages
+# of a step, of whatever length. Four rejections in a row, or rejections by turns, have it settled by steps of
+# this share of the next one, which are Newton's for the equilibria and move little else.
+_TROUBLED, _SETTLING, _SETTLING_SHARE = 8.0, 5.0, 1e-3
 
 
 @inline_kernel
@@ -102,6 +107,7 @@ def _load(tb: Tables, jobs: Jobs, c: LaneState, job: int, lane: int) -> None:
         c.clock[i, lane] = begin
     c.clock[NEXT, lane] = np.inf
     c.trial[TIME, lane], c.trial[STEP, lane], c.trial[GOES_ON, lane] = begin, 1.0, 0.0
+    c.trial[TROUBLE, lane], c.trial[SETTLE, lane] = 0.0, 0.0
     for i in range(3):
         c.counts[i, lane] = 0
     c.cursor[JOB, lane], c.cursor[SECTION, lane] = job, jobs.first[job]
@@ -204,6 +210,12 @@ def _give_output(jobs: Jobs, c: LaneState, end: float, lane: int) -> None:
 
 
 @inline_kernel
+def _settling_step(t: float, step: float, left: float) -> float:
+    """Length of a step that settles rapid equilibria, where `step` is the next one."""
+    return min(max(_SETTLING_SHARE * step, 1e-12 * max(abs(t), 1e-3)), left)
+
+
+@inline_kernel
 def _choose_step(jobs: Jobs, c: LaneState, end: float, ahead: bool, forced: bool, lane: int) -> None:
     """The step that the lane tries next, from where the last one ended."""
     clock, t = c.clock, c.clock[UNTIL, lane]
@@ -213,9 +225,13 @@ def _choose_step(jobs: Jobs, c: LaneState, end: float, ahead: bool, forced: bool
     tried = min(clock[NEXT, lane], max(left, 2.0 * (t - clock[CHANGED, lane])) if ahead else left)
     if not ahead and tried > 0.999 * left:
         tried = left
+    if c.trial[SETTLE, lane] > 0.0:
+        tried = _settling_step(t, clock[NEXT, lane], left)
     step = c.counts[ACCEPTED, lane]
     if forced and step < jobs.plan.shape[1]:
-        tried = jobs.plan[c.cursor[JOB, lane], step] * left
+        planned = jobs.plan[c.cursor[JOB, lane], step]
+        c.trial[SETTLE, lane] = 1.0 if planned < 0.0 else 0.0
+        tried = abs(planned) * left
     c.trial[TIME, lane] = t
     c.trial[STEP, lane] = c.trial[FIRST, lane] = tried
 
@@ -259,16 +275,23 @@ def _plan(
 def _judge(jobs: Jobs, c: LaneState, max_steps: int, forced: bool, lane: int) -> int:
     """Accepts the step of the lane, or has it try a smaller one; why it cannot go on, or -1.
 
-    A `forced` step is accepted whatever its error, as long as that is finite.
+    A `forced` step is accepted whatever its error, as long as that is finite; so is one that settles.
     """
     t, h, clock, counts = c.trial[TIME, lane], c.trial[STEP, lane], c.clock, c.counts
     error = math.sqrt(c.trial[ERROR, lane])
-    if error <= 1.0 or (forced and error < np.inf):
+    settles = c.trial[SETTLE, lane] > 0.0
+    if error <= 1.0 or ((forced or settles) and error < np.inf):
         end, step = jobs.times[c.cursor[SECTION, lane], 1], counts[ACCEPTED, lane]
         left, tried = end - t, c.trial[FIRST, lane]
         counts[ACCEPTED, lane] = step + 1
         if step < jobs.plan.shape[1]:
-            jobs.plan[c.cursor[JOB, lane], step] = h / left
+            jobs.plan[c.cursor[JOB, lane], step] = -h / left if settles else h / left
+        if settles:
+            c.trial[SETTLE, lane] -= 1.0
+            clock[UNTIL, lane] = end if h == left else t + h
+            c.cursor[NEED, lane] = _PLAN
+            return RUNNING
+        c.trial[TROUBLE, lane] = max(c.trial[TROUBLE, lane] - 1.0, 0.0)
         # No growth right after a rejection.
         wished = h * min(_GROW if h == tried else 1.0, _SAFETY / max(error, 1e-6) ** 0.25)
         limited = h == tried and tried < clock[NEXT, lane]
@@ -279,6 +302,13 @@ def _judge(jobs: Jobs, c: LaneState, max_steps: int, forced: bool, lane: int) ->
     counts[REJECTED, lane] += 1
     shrink = max(_SHRINK, _SAFETY / error**0.25) if error > 1.0 else 0.1
     c.trial[STEP, lane] = h * shrink
+    c.trial[SETTLE, lane] = 0.0
+    c.trial[TROUBLE, lane] += 2.0
+    if c.trial[TROUBLE, lane] >= _TROUBLED:
+        c.trial[TROUBLE, lane], c.trial[SETTLE, lane] = 0.0, _SETTLING
+        clock[NEXT, lane] = h * shrink
+        left = jobs.times[c.cursor[SECTION, lane], 1] - t
+        c.trial[STEP, lane] = _settling_step(t, h * shrink, left)
     status = RUNNING
     if counts[ACCEPTED, lane] + counts[REJECTED, lane] >= max_steps:
         status = TOO_MANY_STEPS
@@ -345,9 +375,9 @@ def drive(
         goes_on = trial[GOES_ON] > 0.5
         for i in range(tb.size):
             y[i] = select(goes_on, new[i], y[i])
-        try_step(numbers, inputs, trial[TIME], trial[STEP], y, new, s)
+        try_step(numbers, inputs, trial[TIME], trial[STEP], trial[SETTLE], y, new, s)
         trial[ERROR] = error_norm(numbers, y, new, s.k[5], absolute, relative, s.sums)
-        accepted = False
+        accepted, settling = False, trial[SETTLE]
         for lane in range(first, end):
             c.trial[GOES_ON, lane] = 0.0
             if c.cursor[NEED, lane] == _TRY:
@@ -357,7 +387,7 @@ def drive(
                     _finish(tb, jobs, c, relative, status, lane)
                     c.cursor[NEED, lane] = _PLAN
         if accepted:
-            prepare_dense(numbers, s, dense)
+            prepare_dense(numbers, settling, s, dense)
 
 
 def _driver(view: Any, name: str) -> Callable[..., None]:

@@ -122,9 +122,15 @@ def _stage_sums(stage: int, y: Array, k: Array, value: Array, rates: Array, size
 
 
 @merged_kernel
-def try_step(tb: Tables, inputs: Inputs, t: Number, h: Number, y: Array, new: Array, s: Scratch) -> None:
-    """The state at t + h into `new` and the stages into ``s.k``; not finite where a matrix is singular."""
-    w = 1.0 / (_GAMMA * h)
+def try_step(
+    tb: Tables, inputs: Inputs, t: Number, h: Number, settle: Number, y: Array, new: Array, s: Scratch
+) -> None:
+    """The state at t + h into `new` and the stages into ``s.k``; not finite where a matrix is singular.
+
+    Where `settle` is above 0, the step is a linearly implicit one of Euler: one of Newton for the equilibria.
+    """
+    settles = settle > 0.0
+    w = 1.0 / (select(settles, 1.0, _GAMMA) * h)
     per_step = 1.0 / h
     size = tb.size
     inputs_at(inputs, t, s.flows, s.inlets)
@@ -161,6 +167,9 @@ def try_step(tb: Tables, inputs: Inputs, t: Number, h: Number, y: Array, new: Ar
     last = s.k[STAGES - 1]
     for i in range(size):
         new[i] = s.y[i] + last[i]
+    if anywhere(settles):
+        for i in range(size):
+            new[i] = select(settles, y[i] + s.k[0, i], new[i])
 
 
 @inline_kernel
@@ -217,11 +226,12 @@ def jump_step(
 
 
 @inline_kernel
-def prepare_dense(tb: Tables, s: Scratch, dense: Array) -> None:
-    """The two combinations of stages of the continuous extension into `dense` (2, size)."""
+def prepare_dense(tb: Tables, settle: Number, s: Scratch, dense: Array) -> None:
+    """The two combinations of stages of the continuous extension into `dense` (2, size); `settle`: a line."""
+    settles = settle > 0.0
     for row in range(2):
         for i in range(tb.size):
             total = _DENSE[row, 0] * s.k[0, i]
             for stage in range(1, STAGES - 1):
                 total += _DENSE[row, stage] * s.k[stage, i]
-            dense[row, i] = total
+            dense[row, i] = select(settles, 0.0, total)
