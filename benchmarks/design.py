@@ -1,6 +1,6 @@
 """Virtual design, measured: the published study, sampling speed, and whether stated probabilities hold.
 
-python -m benchmarks.design leweke|samples|batches [--json]
+python -m benchmarks.design leweke|samples|batches [--count N] [--keep FILE]
 """
 
 from __future__ import annotations
@@ -110,8 +110,11 @@ def _without_mismatch(folder: Path, place: Path) -> Path:
     return place
 
 
-def batches(folder: Path, count: int, limits: dict[str, float]) -> dict[str, Any]:
-    """How often virtual batches meet limits, beside the stated probability."""
+def batches(folder: Path, count: int, limits: dict[str, float], keep: Path | None) -> dict[str, Any]:
+    """How often virtual batches meet limits, beside the stated probability.
+
+    A line per batch is appended to `keep`; seeds that it holds are not run again.
+    """
     case = open_case(folder)
     description = description_of(case)
     asked = [Limit("yield", True, limits["yield"]), Limit("purity", True, limits["purity"])]
@@ -119,8 +122,17 @@ def batches(folder: Path, count: int, limits: dict[str, float]) -> dict[str, Any
     stated = robustness(
         WholeCase(description, elements=4), factors, asked, Ledger(None, LocalProcesses(2)), 1000, seed=3
     )
+    known: dict[int, list[float]] = {}
+    if keep is not None and keep.exists():
+        known = {line["seed"]: line["figures"] for line in map(json.loads, keep.read_text().splitlines())}
+    wanted = [(folder, seed) for seed in range(count) if seed not in known]
     with ProcessPoolExecutor(2) as pool:
-        found = list(pool.map(_batch, [(folder, seed) for seed in range(count)]))
+        for (_, seed), figures in zip(wanted, pool.map(_batch, wanted), strict=True):
+            known[seed] = list(figures)
+            if keep is not None:
+                with keep.open("a") as file:
+                    file.write(json.dumps({"seed": seed, "figures": known[seed]}) + "\n")
+    found = [known[seed] for seed in range(count)]
     met = sum(one[0] >= limits["yield"] and one[1] >= limits["purity"] for one in found)
     return {
         "stated": str(stated.together),
@@ -134,14 +146,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("leweke", "samples", "batches"))
     parser.add_argument("--count", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--keep", type=Path, help="file with a line per batch, to go on from")
     chosen = parser.parse_args()
     if chosen.what == "leweke":
         result = published_study()
     elif chosen.what == "samples":
         result = sampling(chosen.count or 10_000)
     else:
-        result = batches(CASE, chosen.count or 200, {"yield": 0.935, "purity": 0.998})
+        result = batches(CASE, chosen.count or 200, {"yield": 0.935, "purity": 0.998}, chosen.keep)
     print(json.dumps(result, indent=2))
 
 
