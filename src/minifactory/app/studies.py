@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from minifactory.app.designing import ROUNDS, Desk, keep
+from minifactory.app.sequencing import sequence
 from minifactory.design.candidates import Evaluation, FloatArray, column_of
 from minifactory.design.collecting import Outlet, outlet_of, with_cuts
 from minifactory.design.information import experiments, possible
@@ -272,4 +273,5 @@ STUDY: dict[str, Callable[[Desk], Page]] = {
     "scale": scale,
     "schedule": plan,
     "experiment": experiment,
+    "sequence": sequence,
 }

@@ -3,6 +3,7 @@
     load_density     product loaded / column volume
     loss_in_load     product that left the column during load and wash / product loaded (limit it for DBC)
     cycle_time       duration of the run
+    output           product in the pool / duration of the run
     resin_cost       resin of the column / cycles it lives, per mass of product in the pool
     cost_of_goods    (resin + buffers + feed + time) of one run, per mass of product in the pool
 
@@ -22,6 +23,7 @@ from minifactory.records.run import Run
 from minifactory.units import FRACTION, MASS_CONCENTRATION, POSITIVE, TIME, VOLUME, Kind
 
 COST = Kind("cost per product", "1/kg", "1/g", 0.0)
+OUTPUT = Kind("product per time", "kg/s", "mg/h", 0.0)
 
 OWN: dict[str, Figure] = {
     figure.name: figure
@@ -29,6 +31,7 @@ OWN: dict[str, Figure] = {
         Figure("load_density", "Product loaded per column volume", MASS_CONCENTRATION, True),
         Figure("loss_in_load", "Product lost during load and wash", FRACTION, False),
         Figure("cycle_time", "Cycle time", TIME, False),
+        Figure("output", "Product per time", OUTPUT, True),
         Figure("resin_cost", "Resin cost per product", COST, False),
         Figure("cost_of_goods", "Cost of goods per product", COST, False),
     )
@@ -106,6 +109,7 @@ def figures_of(
     found["loss_in_load"] = gone / loaded if loaded > 0.0 else math.nan
     found["cycle_time"] = run.duration
     mass = found["pool_mass"]
+    found["output"] = mass / run.duration if run.duration > 0.0 else math.nan
     if prices is not None:
         resin = prices.resin * volume / prices.cycles
         buffers = math.fsum(

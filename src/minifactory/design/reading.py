@@ -24,7 +24,7 @@ from minifactory.design.figures import KNOWN, Prices, kind_of_figure
 from minifactory.design.levels import level_references, with_levels
 from minifactory.design.optimisation import Effort
 from minifactory.design.search import Limit, Objective, Variable
-from minifactory.design.study import KINDS, Collected, Demand, Levels, Scaling, Study
+from minifactory.design.study import KINDS, Collected, Demand, Levels, Scaling, Sequencing, Study
 from minifactory.design.uncertainty import Factor, factors_of, parse_spread
 from minifactory.errors import InputError, did_you_mean
 from minifactory.plant import nodes
@@ -120,6 +120,7 @@ def read_study(
         confidence=top.value("confidence", FRACTION, 0.9, 0.0, 1.0),
         scaling=_scaling(top),
         demand=_demand(top),
+        sequencing=_sequencing(top, description),
     )
     top.finish()
     _check(top, study)
@@ -127,7 +128,14 @@ def read_study(
     return study, description
 
 
-_SAMPLES = {"robustness": 1000, "design-space": 48, "optimise": 200, "pool": 200, "experiment": 64}
+_SAMPLES = {
+    "robustness": 1000,
+    "design-space": 48,
+    "optimise": 200,
+    "pool": 200,
+    "experiment": 64,
+    "sequence": 24,
+}
 
 
 def _levels(top: Reader, description: Description) -> tuple[Levels | None, Description]:
@@ -390,8 +398,28 @@ def _demand(top: Reader) -> Demand:
     return demand
 
 
+def _sequencing(top: Reader, description: Description) -> Sequencing:
+    block = top.section("sequence")
+    inside = block.section("columns")
+    columns = {}
+    for name in inside.keys:
+        if name not in description.plant.columns:
+            inside.fail(f'no column "{name}"', remedy=did_you_mean(name, description.plant.columns), key=name)
+        columns[name] = tuple(inside.texts(name))
+    inside.finish()
+    block.finish()
+    return Sequencing(columns)
+
+
 def _check(top: Reader, study: Study) -> None:
     """What only shows when everything has been read."""
+    if study.kind == "sequence" and "vary" in top:
+        top.fail(
+            "a sequence chooses its own variables: the recipe that they belong to is not written yet",
+            "no vary",
+            "Optimise the case that it writes with a study of its own.",
+            key="vary",
+        )
     if study.kind in ("optimise", "design-space") and not study.variables:
         top.fail(
             f"nothing to vary in a study of kind {study.kind}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from minifactory.design.figures import Prices
@@ -17,6 +18,7 @@ KINDS = (
     "scale",
     "schedule",
     "experiment",
+    "sequence",
 )
 
 
@@ -87,6 +89,13 @@ class Demand:
 
 
 @dataclass(frozen=True)
+class Sequencing:
+    """What `sequence` may choose beyond flows, loads and links: hardware by column."""
+
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Study:
     """A study of a case.
 
@@ -115,6 +124,7 @@ class Study:
         Probability that a design space asks for.
     scaling : Scaling
     demand : Demand
+    sequencing : Sequencing
     window : tuple of str
         First and last phase from which `pool` may collect; empty: elution.
     """
@@ -136,3 +146,4 @@ class Study:
     confidence: float = 0.9
     scaling: Scaling = field(default_factory=Scaling)
     demand: Demand = field(default_factory=Demand)
+    sequencing: Sequencing = field(default_factory=Sequencing)
