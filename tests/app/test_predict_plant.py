@@ -66,5 +66,5 @@ def test_the_commands_tell_of_every_skid(
     for skid in ("capture", "polish"):
         assert (tmp_path / f"two-{skid}.png").is_file()
         assert (tmp_path / f"two-{skid}.parquet").is_file()
-    with pytest.raises(InputError, match="checked and simulated so far"):
+    with pytest.raises(InputError, match="checked, simulated and run so far"):
         open_case(folder)

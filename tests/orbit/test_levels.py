@@ -158,3 +158,12 @@ def test_time_to_full_and_the_tag_of_a_scale() -> None:
     assert level.volume is not None
     assert level.volume == pytest.approx(40 * ML, abs=5 * ML)
     assert levels.level("F2").full_in == float("inf")  # nothing flows any more
+
+
+def test_what_another_skid_fills_and_draws_counts() -> None:
+    levels = Levels({"hold": 1e-6})
+    levels.hear("capture", {"hold": (0.0, 4e-6), "feed": (9e-6, 0.0)})
+    levels.hear("polish", {"hold": (2e-6, 0.0)})
+    assert levels.volume("hold") == pytest.approx(3e-6)
+    levels.hear("capture", {"hold": (0.0, 5e-6)})  # all of it each time
+    assert levels.volume("hold") == pytest.approx(4e-6)

@@ -82,6 +82,16 @@ def test_a_peak_cut_by_the_end_of_the_record_is_still_found() -> None:
     assert math.isnan(peak.width_half)
 
 
+def test_noise_while_nothing_flows_is_no_peak() -> None:
+    """On an axis of volume time passes at one place: between two peaks the pumps stood for a while."""
+    noise = np.random.default_rng(3).normal(0.0, 1e-3, 400)
+    x = np.concatenate((np.linspace(0.0, 1.0, 100), np.full(200, 1.0), np.linspace(1.0, 2.0, 100)))
+    y = noise + np.exp(-(((x - 0.5) / 0.1) ** 2)) + np.exp(-(((x - 1.5) / 0.1) ** 2))
+    found = find_peaks(x, y, min_prominence=1e-4)
+    large = [peak for peak in found if peak.height > 0.5]
+    assert [peak.apex for peak in large] == pytest.approx([0.5, 1.5], abs=0.03)
+
+
 def test_gaps_in_the_axis_are_allowed() -> None:
     volume = np.concatenate([[0.0, 0.0, 0.0], X])
     signal = np.concatenate([[0.0, 0.0, 0.0], gaussian(10.0, 0.5)])

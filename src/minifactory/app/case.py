@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from minifactory.campaign.targets import Targets, load_targets
@@ -127,7 +127,7 @@ def open_case(folder: Path, parameters: Path | None = None, several: bool = Fals
     skids = dict.fromkeys(procedure.skid for procedure in recipe.procedure)
     if not skids or (len(skids) > 1 and not several):
         names = ", ".join(skids) or "none"
-        remedy = "Cases on several skids can be checked and simulated so far." if skids else ""
+        remedy = "Cases on several skids can be checked, simulated and run so far." if skids else ""
         findings.append(
             Finding("recipe.yaml", f"the recipe runs on {len(skids)} skids ({names})", "one skid", remedy)
         )
@@ -146,6 +146,11 @@ def open_case(folder: Path, parameters: Path | None = None, several: bool = Fals
         original=_original(folder),
         hashes={name: _sha256(folder / name) for name in (*FILES, ORIGINAL) if (folder / name).is_file()},
     )
+
+
+def of_skid(case: Case, skid: str) -> Case:
+    """The case as the controller of one of its skids sees it."""
+    return replace(case, bound=case.bounds[skid], table=tag_table(case.plant.skids[skid]))
 
 
 def _findings_of(work: Callable[[], object]) -> Iterable[Finding]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
@@ -29,6 +30,7 @@ from minifactory.orbit.standing import standing_interlocks
 from minifactory.orbit.states import ENDED, State
 from minifactory.orbit.status import Status
 from minifactory.orbit.ways import FlowPathWays
+from minifactory.plant.network import seen_from, touches
 from minifactory.recipe.model import PhaseKind
 from minifactory.records.analysis import load_analysis, pool_analysis
 from minifactory.records.run import Run
@@ -156,13 +158,13 @@ def run_recipe(
     InputError
         When the start is refused.
     """
-    engine = _engine(case, link, writer, ask, predictor, journal)
+    engine = controller(case, link, writer, ask, predictor, journal)
     engine.load(
         case.bound,
         identifier,
         origin=link.origin,
         provenance=provenance,
-        levels=_levels(case),
+        levels=levels_of(case),
         answers=answers,
     )
     reply = engine.command("start", "command line")
@@ -206,12 +208,12 @@ def take_up_run(
     EquipmentError
         When the equipment cannot be read.
     """
-    engine = _engine(case, link, writer, ask, None, journal)
-    reply = engine.recover(case.bound, saved, on_restart, levels=_levels(case))
+    engine = controller(case, link, writer, ask, None, journal)
+    reply = engine.recover(case.bound, saved, on_restart, levels=levels_of(case))
     return _at_the_desk(case, link, engine, reply, watcher, ask, saved.run, runs)
 
 
-def _engine(
+def controller(
     case: Case,
     link: Link,
     writer: Writer,
@@ -224,6 +226,7 @@ def _engine(
     if ask is None:
         policy = replace(policy, hold_timeout=min(policy.hold_timeout, UNATTENDED))
     column = case.plant.columns.get(case.bound.column or "")
+    ways, shown = _ways(case)
     engine = Engine(
         link.backend,
         link.clock,
@@ -232,14 +235,26 @@ def _engine(
         safe=case.bound.safe,
         predictor=predictor,
         journal=journal,
-        ways=FlowPathWays(case.skid),
-        levels=_levels(case),
+        ways=ways,
+        levels=levels_of(case),
     )
+    engine.exchange.shown = shown
+    ways.elsewhere = engine.exchange.position
     engine.subscribe(writer)
     return engine
 
 
-def _levels(case: Case) -> Levels:
+def _ways(case: Case) -> tuple[FlowPathWays, tuple[str, ...]]:
+    """Where the liquid of the case's skid can go, and the valves through which that of others runs."""
+    skid = case.bound.skid
+    valves = [item for item in touches(case.plant) if item.what == "valve"]
+    passed = [item.name for item in valves if item.second == skid]
+    shown = dict.fromkeys(item.name.partition(".")[2] for item in valves if item.first == skid)
+    return FlowPathWays(case.skid, seen_from(case.plant, skid), passed), tuple(shown)
+
+
+def levels_of(case: Case) -> Levels:
+    """The level estimators of all vessels, from what the case says they hold at the start."""
     vessels = case.plant.vessels
     return Levels(
         {name: vessel.volume for name, vessel in vessels.items()},
@@ -287,10 +302,9 @@ def _supervise(
     return status
 
 
-def file_analysis(case: Case, writer: Writer, run: Run, found: Contents, link: Link) -> None:
+def file_analysis(case: Case, writer: Writer, run: Run, found: Contents, wall: datetime) -> None:
     """Put what the virtual skid's vessels truly hold into the record, as a laboratory would."""
     source = "the virtual skid (its truth)"
-    wall = link.clock.wall()
     for vessel, amounts in found.received.items():
         writer.offer(pool_analysis(run.identifier, run.duration, wall, vessel, amounts, source))
     if any(phase.kind == PhaseKind.LOAD.value for phase in run.phases):

@@ -196,7 +196,7 @@ def run_case(
             link.backend.close()
             found = link.finish(status.link == "good")
             if found is not None:
-                file_analysis(case, writer, load_run(store, identifier, ()), found, link)
+                file_analysis(case, writer, load_run(store, identifier, ()), found, link.clock.wall())
     tell(f"The run ended in state {status.state.value}: {status.reason.rstrip('.')}.")
     refuse_incomplete(writer, str(folder / DATABASE))
     ran = as_changed(case, folder / identifier, status.version)

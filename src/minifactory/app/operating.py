@@ -133,7 +133,7 @@ class Desk:
         found = {
             name: getattr(status, name)
             for name in status.__dataclass_fields__
-            if name not in ("state", "values", "alarms", "shelved", "asks")
+            if name not in ("state", "values", "alarms", "shelved", "asks", "transfers", "peers")
         }
         found["state"] = status.state.value
         found["allowed"] = [item.value for item in allowed(status.state)]
@@ -142,6 +142,8 @@ class Desk:
             for name, value in status.values.items()
             if name in tags
         }
+        for name in ("transfers", "peers"):
+            found[name] = [item.as_dict() for item in getattr(status, name)]
         for name in ("alarms", "shelved"):
             found[name] = [
                 {**asdict(item), "priority": item.priority.value} for item in getattr(status, name)

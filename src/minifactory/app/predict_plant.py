@@ -61,6 +61,11 @@ def as_one(case: Case, plant: PlantRun) -> Run:
     InputError
         No pool is named and no vessel with the purpose pool ends the chain, or no skid fills it.
     """
+    return plant.whole(collecting(case, plant), shared_vessels(case.plant).keys())
+
+
+def collecting(case: Case, plant: PlantRun) -> str:
+    """The skid that fills the pool of the targets; InputError as :func:`as_one`."""
     shared = shared_vessels(case.plant)
     ends = [
         name for name, vessel in case.plant.vessels.items() if vessel.purpose == "pool" and name not in shared
@@ -68,7 +73,7 @@ def as_one(case: Case, plant: PlantRun) -> Run:
     pool = case.targets.pool or (ends[0] if len(ends) == 1 else "")
     for skid, run in plant.runs.items():
         if any(item.vessel == pool for item in run.pools):
-            return plant.whole(skid, shared.keys())
+            return skid
     found = f'no skid fills the pool "{pool}"' if pool else f"{len(ends)} pools end the chain"
     raise InputError(Finding("targets.yaml", found, "the vessel of the product", "Name it: pool: VESSEL."))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
@@ -16,18 +15,17 @@ from minifactory.app.links import Options
 from minifactory.app.main_job import Outcome, examine, run_case
 from minifactory.app.original import original_run
 from minifactory.app.unfinished import refuse_to_overrun
-from minifactory.campaign.judge import Decision, Verdict
-from minifactory.campaign.targets import Judgement, shown
 from minifactory.cli.checking import open_checked
 from minifactory.cli.kernels import warm_up
 from minifactory.cli.operating import pairs
 from minifactory.cli.output import Exit, print_json, stderr, stdout
 from minifactory.cli.progress import bar, live_status
+from minifactory.cli.running_several import run_several
+from minifactory.cli.verdicts import tell_verdict
 from minifactory.errors import Finding, InputError
 from minifactory.orbit.status import Status
 from minifactory.recipe.check import check as check_recipe
 from minifactory.recipe.inputs import answered
-from minifactory.records.performance import FIGURES
 from minifactory.skid.faults import parse_fault
 
 FASTEST = 50.0
@@ -93,7 +91,12 @@ def run(
     `given` are answers to the recipe's inputs, as NAME=VALUE.
     """
     answers = pairs(given, "load_volume=180 mL")
-    case = with_answers(open_checked(folder), answers)
+    opened = open_checked(folder, several=True)
+    if len(opened.bounds) > 1:
+        refuse_inputs_of_several(answers)
+        run_several(opened, chosen, runs, samples, as_json=as_json, open_record=open_record)
+        return
+    case = with_answers(opened, answers)
     original_run(case)  # that it cannot be read is better known now than after the run
     for fault in chosen.faults:
         parse_fault(fault, case.table)
@@ -125,6 +128,13 @@ def run(
     show_outcome(outcome, as_json=as_json, open_record=open_record)
 
 
+def refuse_inputs_of_several(answers: Mapping[str, str]) -> None:
+    """InputError when answers are given for a case on several skids."""
+    if answers:
+        found = f"{', '.join(answers)} for a case on several skids"
+        raise InputError(Finding("--input", found, "answers at the desk: minifactory orbit answer"))
+
+
 def with_answers(case: Case, answers: Mapping[str, str]) -> Case:
     """The case with answers to its recipe's inputs put in; InputError when they do not fit."""
     if not answers:
@@ -138,7 +148,7 @@ def with_answers(case: Case, answers: Mapping[str, str]) -> Case:
 
 def show_outcome(outcome: Outcome, *, as_json: bool, open_record: bool) -> None:
     """Tell what came of a run and end with its exit code."""
-    _conclude(outcome)
+    tell_verdict(outcome.verdict, outcome.gate, outcome.prediction)
     if as_json:
         print_json(outcome.as_dict())
     elif outcome.record is not None:
@@ -147,36 +157,6 @@ def show_outcome(outcome: Outcome, *, as_json: bool, open_record: bool) -> None:
         webbrowser.open(outcome.record.resolve().as_uri())
     if outcome.exit_code:
         raise Exit(outcome.exit_code)
-
-
-def _conclude(outcome: Outcome) -> None:
-    """What came of it, for people."""
-    if outcome.verdict is None or outcome.performance is None:
-        stderr.print("[bold]The gate stays closed: the prediction misses the targets.[/]")
-        for line in outcome.gate.lines():
-            stderr.print(f"  {line}", markup=False)
-        return
-    stderr.print(f"[bold]{outcome.verdict.decision.value.capitalize()}.[/]")
-    for judgement in outcome.verdict.judgements:
-        low, high = (
-            outcome.prediction.interval(judgement.target.figure)
-            if (judgement.target.figure in FIGURES)
-            else (float("nan"), float("nan"))
-        )
-        expected = f" (predicted {shown(low, judgement.target.kind)} to {shown(high, judgement.target.kind)})"
-        mark = _mark(outcome.verdict, judgement)
-        stderr.print(f"  {mark} {judgement}{expected if low == low else ''}", markup=False)
-    for reason in outcome.verdict.reasons:
-        stderr.print(f"  {reason}", markup=False)
-
-
-def _mark(verdict: Verdict, judgement: Judgement) -> str:
-    """Met, missed or open: a run that was cut short has met nothing yet."""
-    if not math.isfinite(judgement.value):
-        return "OPEN  "
-    if not judgement.met:
-        return "MISSED"
-    return "so far" if verdict.decision is Decision.INCOMPLETE else "met   "
 
 
 def skid(

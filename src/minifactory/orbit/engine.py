@@ -44,6 +44,7 @@ from minifactory.orbit.sequencer import Sequencer
 from minifactory.orbit.states import ENDED, METHOD_RUNS, Command, State
 from minifactory.orbit.status import Status, snapshot
 from minifactory.orbit.timing import Grid, Now
+from minifactory.orbit.transfers import Exchange
 from minifactory.orbit.ways import DeadEndGuard, Ways
 from minifactory.orbit.words import Words
 from minifactory.recipe.bound import BoundAction, BoundInterlock, BoundRecipe
@@ -90,6 +91,8 @@ class Engine:
         What may be done to the run while it runs: force, cancel, edit, answer, hold until.
     authority : Authority
         Who holds what; asked for by :meth:`take`, :meth:`release` and :meth:`grant`.
+    exchange : Exchange
+        Hand-shakes with the controllers of other skids.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class Engine:
         self._image = image = Image(table, float("inf") if policy.lock_step else policy.stale_after)
         self._outputs = outputs = Outputs(table, words, policy)
         self._log = Log(journal, policy)
+        self.exchange = Exchange(table.skid, policy.lock_step)
         self._instructions = calls = Instructions(table, words, policy, table.skid, self._log.permits)
         self.authority = authority = Authority(table.skid)
         self._conduct = Conduct(table, words, policy, image, outputs, calls, safe or BoundAction(), authority)
@@ -390,15 +394,32 @@ class Engine:
         self._requests.answer()
         self.live.look(self._sample, process - self._before, self._passed)
         self._before = process
+        self._hear(link)
         self._sequencer.follow(self._sample, self._washing)
         self._sequencer.pass_on()
         self._intake.beat(link)
         self._log.keep(self._sequencer, self._clock.wall(), self._washing, self._instructions.number)
+        if (current := self._sequencer.current) is not None:
+            safe = self._log.transfers_safe
+            self.exchange.publish(current, self.state.value, self._image, safe)
         written, refused = self._dispatch.send(process, link)
         for demand in refused:
             self._sequencer.react(demand)
         self._washing = self._instructions.blocking
         self._publish(written)
+
+    def _hear(self, link: float) -> None:
+        """What peers and vessels have to say to the method."""
+        current = self._sequencer.current
+        if current is None or not current.under_way:
+            return
+        procedure = current.procedure
+        self.exchange.hear(procedure, current.levels, self._now.process)
+        if procedure.levels_needed:
+            procedure.levels = {item.vessel: item.volume for item in current.levels.all()}
+        if current.bound.transfers:
+            for demand in self.exchange.guard(current, self._time, link, self._alarms):
+                self._sequencer.react(demand)
 
     def _break_down(self, fault: Exception) -> None:
         reason = f"the controller failed: {type(fault).__name__}: {fault}"

@@ -105,6 +105,7 @@ class Levels:
         self.draw: dict[str, float] = {}
         self.delivering = False
         self._inflow = 0.0
+        self._others: dict[str, Mapping[str, tuple[float, float]]] = {}
         self._readings = dict(readings or {})
         self._filters = {vessel: LevelFilter(variance=UNKNOWN) for vessel in self._readings}
         self._start, self._minimum = dict(start or {}), dict(minimum or {})
@@ -146,6 +147,10 @@ class Levels:
         after = own.correct(estimate, reading, deviation, self._flow_uncertainty, self._passed(vessel))
         self._start[vessel] += after - estimate
 
+    def hear(self, skid: str, passed: Mapping[str, tuple[float, float]]) -> None:
+        """Another skid has drawn from and delivered to vessels so much (m3) in its run."""
+        self._others[skid] = passed
+
     def drifting(self) -> tuple[str, ...]:
         """Vessels whose readings and estimates disagree."""
         return tuple(name for name, each in self._filters.items() if each.drifts)
@@ -172,7 +177,11 @@ class Levels:
         start = self._start.get(vessel)
         if start is None:
             return None
-        return start - self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
+        own = start - self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
+        for passed in self._others.values():
+            drawn, delivered = passed.get(vessel, (0.0, 0.0))
+            own += delivered - drawn
+        return own
 
     def minimum(self, vessel: str) -> float:
         """m3 below which `vessel` counts as empty."""

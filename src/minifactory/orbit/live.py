@@ -230,6 +230,7 @@ class Live:
         if state not in states or not current.procedure.in_phase:
             legal = ", ".join(sorted(item.value for item in states))
             waits = " while a question is open" if current.waiting_at is not None else ""
+            waits = " while the phase waits for another skid" if current.procedure.waiting else waits
             raise self._refused(what, f"in state {state.value}{waits}", f"Possible in: {legal}.")
         return current
 

@@ -32,6 +32,8 @@ class Log:
         self._known = 0
         self._record = 0
         self._state = ""
+        self._handed: tuple[object, ...] = ()
+        self._moved = 0
         self._done = False
 
     @property
@@ -48,11 +50,21 @@ class Log:
             return
         self._done = saved.ended
         fresh = number > self._known
-        durable = fresh or saved.ended or saved.state != self._state
-        self._state = saved.state
+        handed = sequencer.handed()
+        moved = handed != self._handed
+        durable = fresh or moved or saved.ended or saved.state != self._state
+        self._state, self._handed = saved.state, handed
         record = self._journal.save(saved.record(), durable)
+        if moved:
+            # A transfer that begins is as irreversible as an instruction: its set-points follow the record.
+            self._moved = record
+            self._journal.safe(record, self._patience)
         if fresh:
             self._known, self._record = number, record
+
+    def transfers_safe(self) -> bool:
+        """Whether the newest step of a transfer is safe on disk."""
+        return self._journal is None or self._journal.safe(self._moved)
 
     def permits(self, issued: Issued) -> bool:
         """Whether the intent of `issued` is safe on disk."""

@@ -21,6 +21,7 @@ from minifactory.recipe.bound import BoundWatch
 from minifactory.recipe.procedure import Procedure
 from minifactory.records import documents as doc
 from minifactory.signals import TagTable
+from minifactory.signals.shown import duration
 
 
 class Recorder:
@@ -115,6 +116,18 @@ class Recorder:
         if phase is not None:
             head = self._head(process)
             self.publisher.publish(doc.PhaseStarted(*head, phase.path, phase.kind.value, phase.column_volume))
+
+    def transfer(self, process: float, procedure: Procedure) -> None:
+        """The phase at the procedure's position waits for another skid, or begins after it has waited."""
+        states = procedure.published()
+        if procedure.waiting:
+            text = "; ".join(
+                f"waits for {states[name].peer} ({name} {states[name].number})" for name in procedure.waits
+            )
+            self.note(process, "transfer", procedure.phase_path, text, {})
+            return
+        text = f"begins after waiting for {duration(procedure.waited)}"
+        self.note(process, "transfer", procedure.phase_path, text, {"waited": procedure.waited})
 
     def phase_ended(self, process: float, procedure: Procedure, reason: str) -> None:
         """The phase at the procedure's position is over."""

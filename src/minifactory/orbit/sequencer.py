@@ -29,7 +29,7 @@ from minifactory.orbit.timing import Grid, Now
 from minifactory.orbit.words import Words
 from minifactory.recipe.conditions import Sample
 from minifactory.recipe.model import OnTimeout
-from minifactory.recipe.procedure import Breakpoint
+from minifactory.recipe.procedure import Asked, Breakpoint
 from minifactory.records.documents import Priority
 from minifactory.signals import Quality
 from minifactory.signals.shown import duration
@@ -132,8 +132,9 @@ class Sequencer:
             self._begin_run(current)
         self._recorder.transition(now.process, before, after, command, reason, source)
         if current is not None and current.under_way:
-            if after in (State.STOPPING, State.ABORTING) and current.procedure.in_phase:
-                self._recorder.phase_ended(now.process, current.procedure, f"{command.value}: {reason}")
+            if after in (State.STOPPING, State.ABORTING):
+                if current.procedure.in_phase:
+                    self._recorder.phase_ended(now.process, current.procedure, f"{command.value}: {reason}")
                 current.procedure.leave()
             if starting:
                 self._go_to(current, 0)
@@ -190,6 +191,12 @@ class Sequencer:
         if self.state not in (State.RUNNING, State.RESUMING):
             self._alarm("Restart", decided, Priority.HIGH)
         return decided
+
+    def handed(self) -> tuple[object, ...]:
+        """Where the run stands in its transfers: differs when one has gone on."""
+        if self.current is None:
+            return ()
+        return tuple(item.order for item in self.current.procedure.published().values())
 
     def checkpoint(self, wall: str, washing: bool) -> Checkpoint | None:
         """Where the run stands; None when there is none."""
@@ -305,6 +312,9 @@ class Sequencer:
     def _break(self, current: Current, found: Breakpoint) -> None:
         now, phase = self._now, current.procedure.phase
         assert phase is not None
+        if found.begins is not None:
+            self._recorder.transfer(now.process, current.procedure)
+            self._started(current, found.begins)
         for watch in found.fired:
             self._recorder.watch_fired(now.process, phase.path, watch, self._image)
             source = f"{phase.path} {watch.name}".rstrip()
@@ -320,10 +330,18 @@ class Sequencer:
     def _begin_phase(self, current: Current, position: int) -> None:
         now = self._now
         asked = current.procedure.begin(position, now.process)
-        if asked is not None:
-            self._recorder.phase_started(now.process, current.procedure)
-            current.begun(position)
-            self._conduct.follow(asked.action, asked.source, now.process, now.link, current)
+        if asked is not None and current.procedure.waiting:
+            self._recorder.transfer(now.process, current.procedure)
+            source = f"{asked.source}, waiting"
+            self._conduct.follow(asked.action, source, now.process, now.link, current)
+        elif asked is not None:
+            self._started(current, asked)
+
+    def _started(self, current: Current, asked: Asked) -> None:
+        now = self._now
+        self._recorder.phase_started(now.process, current.procedure)
+        current.begun(current.procedure.position)
+        self._conduct.follow(asked.action, asked.source, now.process, now.link, current)
 
     # States that pass
 

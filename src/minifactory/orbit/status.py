@@ -12,6 +12,7 @@ from minifactory.orbit.outputs import Outputs
 from minifactory.orbit.sequencer import Sequencer
 from minifactory.orbit.states import State
 from minifactory.orbit.timing import Grid
+from minifactory.recipe.transfers import TransferState
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,10 @@ class Status:
         Alarms that are hidden for a time.
     hold_until : str
         The condition that ends the hold; empty when a person does.
+    waits : tuple of str
+        Transfers for which the phase has to wait before it begins.
+    transfers, peers : tuple of TransferState
+        Where this skid stands in each transfer, and where its peers stand, as far as it is known.
     """
 
     skid: str
@@ -102,6 +107,9 @@ class Status:
     holders: Mapping[str, str] = field(default_factory=dict)
     shelved: tuple[ActiveAlarm, ...] = ()
     hold_until: str = ""
+    waits: tuple[str, ...] = ()
+    transfers: tuple[TransferState, ...] = ()
+    peers: tuple[TransferState, ...] = ()
 
     def value(self, name: str) -> float | None:
         """The value (SI) of tag or alias `name`; None when it is bad, stale or unknown."""
@@ -165,4 +173,7 @@ def snapshot(
         holders={name: str(holder) for name, holder in authority.holders.items()},
         shelved=alarms.shelved(),
         hold_until="" if sequencer.hold_until is None else sequencer.hold_until.text,
+        waits=() if procedure is None else procedure.waits,
+        transfers=() if procedure is None else tuple(procedure.published().values()),
+        peers=() if procedure is None else tuple(procedure.heard().values()),
     )

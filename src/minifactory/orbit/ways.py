@@ -7,7 +7,7 @@ hand is accepted. What has tripped stays tripped until the valves lead somewhere
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from minifactory.errors import InputError
@@ -36,18 +36,32 @@ class Ways(Protocol):
 
 
 class FlowPathWays:
-    """The :class:`Ways` of a described skid; remembers what it has found."""
+    """The :class:`Ways` of a described skid; remembers what it has found.
 
-    def __init__(self, skid: Skid) -> None:
-        self._skid = skid
-        valves = skid.of_kind(DeviceKind.VALVE)
+    Parameters
+    ----------
+    skid : Skid
+        Its devices.
+    among : Skid, optional
+        The devices of all skids that its stream may run through, those of others as ``skid.Device``.
+    passed : sequence of str
+        Valves of others that it may run through; their positions are asked of :attr:`elsewhere`.
+    """
+
+    def __init__(self, skid: Skid, among: Skid | None = None, passed: Sequence[str] = ()) -> None:
+        self._skid = among or skid
+        self.elsewhere: Position = lambda _tag: None
+        valves = [*skid.of_kind(DeviceKind.VALVE), *(self._skid.devices[name] for name in passed)]
         self._valves = [(valve.name, f"{valve.name}.Position", tuple(valve.positions)) for valve in valves]
+        self._own = frozenset(valve.name for valve in skid.of_kind(DeviceKind.VALVE))
         self._pumps = [pump.name for pump in skid.of_kind(DeviceKind.PUMP)]
         self._known: dict[tuple[object, ...], str] = {}
 
     def closed(self, position: Position, percent_b: float) -> str:
         """As :meth:`Ways.closed`; a position that nobody knows closes nothing."""
-        seen = tuple(position(tag) for _, tag, _ in self._valves)
+        seen = tuple(
+            position(tag) if name in self._own else self.elsewhere(tag) for name, tag, _ in self._valves
+        )
         used = self._used(percent_b)
         key = (*seen, *used)
         if key not in self._known:

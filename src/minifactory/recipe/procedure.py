@@ -74,6 +74,8 @@ class Procedure:
         Watches of this phase that somebody has called off.
     passed_over : set of int
         Positions of phases to come that somebody has called off.
+    waited : float
+        How long (s of running time) the phase that began last had waited for another skid.
     levels : mapping of str to float or None
         Vessel -> m3 that it holds, as its estimator says; whoever runs the procedure keeps it up to date.
     """
@@ -98,6 +100,7 @@ class Procedure:
         self.levels: Mapping[str, float | None] = {}
         self._transfers = Transfers(bound.skid, bound.transfers)
         self._waits = False
+        self.waited = 0.0
         self._further = _reads_further(bound)
         self.control = CycleControl(bound)
 
@@ -239,6 +242,7 @@ class Procedure:
         if phase is None or self._transfers.shut(phase):
             return None
         self._transfers.begin(phase, process)
+        self.waited = self.phase_time
         return Breakpoint(begins=self._enter(self.position, process))
 
     def _enter(self, position: int, process: float) -> Asked | None:

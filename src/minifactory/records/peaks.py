@@ -120,8 +120,11 @@ def _feet(x: FloatArray, y: FloatArray, places: NDArray[np.intp], floor: float) 
         after = y.size if number == places.size - 1 else int(places[number + 1]) + 1
         left, right = _touching(x[before:after], y[before:after], int(place) - before)
         left, right = left + before, right + before
-        slope = (y[right] - y[left]) / (x[right] - x[left]) if x[right] > x[left] else 0.0
-        above = y - (y[left] + slope * (x - x[left]))
+        if x[right] > x[left]:
+            slope = (y[right] - y[left]) / (x[right] - x[left])
+            above = y - (y[left] + slope * (x - x[left]))
+        else:  # no flow meanwhile: noise at one place of the axis
+            above = y - max(y[left], y[right])
         lefts = np.flatnonzero(above[left:place] <= floor)
         rights = np.flatnonzero(above[place + 1 : right + 1] <= floor)
         feet.append((left + int(lefts[-1]), int(place) + 1 + int(rights[0])))

@@ -115,6 +115,8 @@ def elution(record: BatchRecord) -> Picture | None:
     if axis is None or not phases or not any(_has(record, kind) for kind in PAIRS[0]):
         return None
     start, end = (float(place) for place in axis.place(np.array([phases[0].start, phases[-1].end])))
+    if not end > start:
+        return None
     with rc_context(STYLE):
         figure = Figure(figsize=(10.4, 4.4), layout="constrained")
         panel = _Panel.draw(figure.subplots(), record, axis, PAIRS[0])

@@ -1,0 +1,80 @@
+"""The command `run` for a case on several skids."""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+
+from minifactory.app.case import Case
+from minifactory.app.home import runs_folder
+from minifactory.app.links import Options
+from minifactory.app.predict_plant import predict_plant
+from minifactory.app.run_plant import faults_by_skid, run_plant
+from minifactory.campaign.gate import gate
+from minifactory.cli.kernels import warm_up
+from minifactory.cli.output import Exit, print_json, stderr, stdout
+from minifactory.cli.progress import bar
+from minifactory.cli.verdicts import tell_verdict
+from minifactory.errors import Finding, InputError
+from minifactory.orbit.status import Status
+from minifactory.plant.tagging import tag_table
+from minifactory.skid.faults import parse_fault
+
+
+def run_several(
+    case: Case,
+    chosen: Options,
+    runs: Path | None,
+    samples: int,
+    *,
+    as_json: bool,
+    open_record: bool,
+) -> None:
+    """Run a case on all its skids and end with the exit code of its outcome; the record's path comes last."""
+    if chosen.connect or chosen.speed is not None:
+        given = "--connect" if chosen.connect else "--speed"
+        raise InputError(
+            Finding(
+                given,
+                f"a case on {len(case.bounds)} skids",
+                "the virtual plant in memory at --speed max",
+                "Skids of one case run together in one process so far.",
+            )
+        )
+    for skid, texts in faults_by_skid(chosen.faults, tuple(case.bounds)).items():
+        for text in texts:
+            parse_fault(text, tag_table(case.plant.skids[skid]))
+    warm_up()
+    with bar() as progress:
+        prediction = predict_plant(case, samples, progress)
+    passed = gate(prediction.whole, case.targets)
+    outcome = run_plant(
+        case, chosen, runs_folder(runs), prediction, passed, watcher=_Lines(), say=stderr.print
+    )
+    tell_verdict(outcome.verdict, outcome.gate, outcome.prediction.whole)
+    if as_json:
+        print_json(outcome.as_dict())
+    elif outcome.record is not None:
+        stdout.print(str(outcome.record))
+    if open_record and outcome.record is not None:
+        webbrowser.open(outcome.record.resolve().as_uri())
+    if outcome.exit_code:
+        raise Exit(outcome.exit_code)
+
+
+class _Lines:
+    """A line for every skid that has come to another phase, state or wait since the last look."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, states: Mapping[str, Status]) -> None:
+        for skid, status in states.items():
+            fresh = (status.state.value, status.phase, *status.waits)
+            if self._said.get(skid) == fresh:
+                continue
+            self._said[skid] = fresh
+            waits = f"  waits: {', '.join(status.waits)}" if status.waits else ""
+            what = f"{status.state.value:<10} {status.phase or '-'}{waits}"
+            stderr.print(f"{status.time / 60.0:8.1f} min  {skid:<12} {what}", markup=False)
