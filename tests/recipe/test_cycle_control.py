@@ -123,6 +123,33 @@ def test_a_delayed_product_teaches_later(polish: Plant) -> None:
     assert [volume / ML for volume, _ in found] == pytest.approx([20.0, 20.0, 40.0, 20.0 * 40.0 / 40.0])
 
 
+def test_measurements_count_from_a_cycle_on(polish: Plant) -> None:
+    text = RECIPE.replace("    kind: loading\n", "    kind: loading\n    first: 3\n").replace(
+        "rate: 15 mL", "rate: 60 mL"
+    )
+    recipe = parse_recipe(text, polish)
+    assert parse_recipe(write_recipe(recipe), polish) == recipe
+    found = driven(Procedure(bind(recipe, polish)), plateau(1.0))
+    assert [volume / ML for volume, _ in found] == pytest.approx([20.0, 20.0, 20.0, 40.0])
+    assert "measurements count from cycle 3 on" in found[1][1][0]
+
+
+def test_what_comes_beside_is_part_of_what_the_law_sees(polish: Plant) -> None:
+    """20 mL of load and 20 mL beside give 30 of 40: the whole becomes 53.3, the quantity 33.3, and so on."""
+    text = RECIPE.replace("rate: 15 mL", "beside: 20 mL, rate: 60 mL")
+    recipe = parse_recipe(text, polish)
+    assert parse_recipe(write_recipe(recipe), polish) == recipe
+
+    def signal(procedure: Procedure) -> float | None:
+        return plateau(1.5)(procedure)
+
+    found = [volume / ML for volume, _ in driven(Procedure(bind(recipe, polish)), signal)]
+    whole = 40.0 + (40.0 / 30.0) * (40.0 - 30.0)
+    assert found[:2] == pytest.approx([20.0, whole - 20.0], rel=1e-6)
+    with pytest.raises(InputError, match="beside"):
+        bind(parse_recipe(RECIPE.replace("rate: 15 mL", "beside: 5 min"), polish), polish)
+
+
 def test_after_a_restart_the_settings_are_those_before_it(polish: Plant) -> None:
     bound = bind(parse_recipe(RECIPE, polish), polish)
     first = Procedure(bound)

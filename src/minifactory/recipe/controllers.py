@@ -31,6 +31,8 @@ from minifactory.units import KINDS, Quantity, measure, parse
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL)
 _TURN = re.compile(r"\[\d+\]")
 
+_LIMITS = ("minimum", "maximum", "rate", "beside")
+
 Texts = str | tuple["Texts", ...]
 """A number with its unit as text, or a list of such."""
 
@@ -68,18 +70,25 @@ class Measured:
 
 @dataclass(frozen=True)
 class Controlled:
-    """A quantity of the recipe that a controller sets, with its limits as stated."""
+    """A quantity of the recipe that a controller sets, with its limits as stated.
+
+    `beside` is what comes to it elsewhere in the same turn: the law sees the sum.
+    """
 
     output: str
     quantity: str
     minimum: Quantity | None = None
     maximum: Quantity | None = None
     rate: Quantity | None = None
+    beside: Quantity | None = None
 
 
 @dataclass(frozen=True)
 class ControllerDeclaration:
-    """One controller of a recipe; `parameters` are texts with units."""
+    """One controller of a recipe; `parameters` are texts with units.
+
+    What is measured of product cycles before `first` changes nothing.
+    """
 
     name: str
     kind: str
@@ -87,6 +96,7 @@ class ControllerDeclaration:
     sets: tuple[Controlled, ...]
     parameters: Mapping[str, Texts] = field(default_factory=dict)
     where: str = field(default="", compare=False)
+    first: int = 1
 
 
 def plain(path: str) -> str:
@@ -159,13 +169,18 @@ def loop_of(item: ControllerDeclaration) -> Loop:
     infinite = float("inf")
     limits = {
         each.output: Limits(
-            -infinite if each.minimum is None else each.minimum.value,
-            infinite if each.maximum is None else each.maximum.value,
+            -infinite if each.minimum is None else each.minimum.value + beside(each),
+            infinite if each.maximum is None else each.maximum.value + beside(each),
             infinite if each.rate is None else each.rate.value,
         )
         for each in item.sets
     }
     return Loop(made, limits)
+
+
+def beside(item: Controlled) -> float:
+    """What the law's setting is larger by than the quantity of the recipe (SI)."""
+    return 0.0 if item.beside is None else item.beside.value
 
 
 def controller_faults(
@@ -214,6 +229,8 @@ def _setting_faults(
             yield Finding(where, said, remedy="Correct one of them.")
     if item.rate is not None and item.rate.kind.si != quantity.kind.si:
         yield Finding(where, f'{item.output}: rate "{item.rate.text}"', f"{quantity.kind.name} per cycle")
+    if item.beside is not None and item.beside.kind.si != quantity.kind.si:
+        yield Finding(where, f'{item.output}: beside "{item.beside.text}"', quantity.kind.name)
     if item.minimum is None or item.maximum is None:
         said = f"{item.output} has no {'minimum' if item.minimum is None else 'maximum'}"
         yield Finding(where, said, "both bounds", "A controller that sets something needs bounds.")
@@ -228,7 +245,8 @@ def read_controller(item: Reader, place: str, names: Names) -> ControllerDeclara
     for key in inside.keys:
         inside.ignore(key)
     inside.finish()
-    declared = ControllerDeclaration(item.name, item.text("kind"), measures, sets, parameters, place)
+    first = _whole(item, "first", 1, 10_000)
+    declared = ControllerDeclaration(item.name, item.text("kind"), measures, sets, parameters, place, first)
     item.finish()
     return declared
 
@@ -238,10 +256,7 @@ def _measured(item: Reader, names: Names) -> Measured:
     if of and of not in names and of not in PHASE_ITSELF:
         item.fail(f'nothing is called "{of}"', remedy=did_you_mean(of, [*names, *PHASE_ITSELF]), key="of")
     how = item.choice("as", MEASURES, "last")
-    back = item.text("cycles_back", "0")
-    if not (back.isascii() and back.isdigit() and int(back) <= 20):
-        item.fail(f'"{back}" cycles', "a whole number from 0 to 20", key="cycles_back")
-        back = "0"
+    back = _whole(item, "cycles_back", 0, 20)
     factor = item.text("factor", "")
     if factor:
         try:
@@ -250,14 +265,24 @@ def _measured(item: Reader, names: Names) -> Measured:
             item.report.add_all(fault.findings)
     during, baseline = item.text("during"), item.flag("baseline", default=False)
     item.finish()
-    return Measured(item.name, of, how, during, int(back), baseline, factor)
+    return Measured(item.name, of, how, during, back, baseline, factor)
+
+
+def _whole(item: Reader, key: str, least: int, most: int) -> int:
+    stated = item.text(key, str(least))
+    if stated.isascii() and stated.isdigit() and least <= int(stated) <= most:
+        return int(stated)
+    item.fail(f'"{stated[:40]}" cycles', f"a whole number from {least} to {most}", key=key)
+    return least
 
 
 def _controlled(inside: Reader, key: str) -> Controlled:
     if not isinstance(inside.node.entries.get(key), MappingNode):
         return Controlled(key, inside.text(key))
     item, kinds = inside.section(key), tuple(KINDS.values())
-    bounds = [item.quantity(name, *kinds, required=False) for name in ("minimum", "maximum", "rate")]
+    bounds = [
+        item.quantity(name, *kinds, required=False) for name in ("minimum", "maximum", "rate", "beside")
+    ]
     found = Controlled(key, item.text("quantity"), *bounds)
     item.finish()
     return found
@@ -298,13 +323,20 @@ def controller_document(item: ControllerDeclaration) -> dict[str, Any]:
             "quantity": each.quantity,
             **{
                 name: bound.text
-                for name, bound in (("minimum", each.minimum), ("maximum", each.maximum), ("rate", each.rate))
+                for name, bound in (
+                    ("minimum", each.minimum),
+                    ("maximum", each.maximum),
+                    ("rate", each.rate),
+                    ("beside", each.beside),
+                )
                 if bound is not None
             },
         }
         for each in item.sets
     }
-    found = {"kind": item.kind, "measures": measures, "sets": sets}
+    found: dict[str, Any] = {"kind": item.kind, "measures": measures, "sets": sets}
+    if item.first > 1:
+        found["first"] = str(item.first)
     if item.parameters:
         found["parameters"] = {name: listed(text) for name, text in item.parameters.items()}
     return found

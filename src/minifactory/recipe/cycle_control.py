@@ -21,6 +21,7 @@ from minifactory.recipe.conditions import Sample
 from minifactory.recipe.controllers import (
     ControllerDeclaration,
     Measured,
+    beside,
     loop_of,
     number,
     phase_of,
@@ -55,7 +56,9 @@ class _Cycles:
         phases = dict.fromkeys(path for path, _, _ in recipe.phases())
         self.item, self.loop = item, loop_of(item)
         self.quantities = {each.output: known[each.quantity] for each in item.sets}
-        self.state: LoopState = self.loop.begin({name: q.value for name, q in self.quantities.items()})
+        self.beside = {each.output: beside(each) for each in item.sets}
+        stated = {name: q.value + self.beside[name] for name, q in self.quantities.items()}
+        self.state: LoopState = self.loop.begin(stated)
         self.mine = {phase_of(each.quantity, phases) for each in item.sets}
         self.decides = next(path for path in phases if path in self.mine)
         self.measured: dict[int, dict[str, Reading]] = {}
@@ -67,12 +70,15 @@ class _Cycles:
     def values(self) -> dict[str, str]:
         """The settings in force as texts by their paths."""
         return {
-            each.quantity: setting_text(self.state.setting[each.output], self.quantities[each.output])
+            each.quantity: setting_text(self.data()[each.quantity], self.quantities[each.output])
             for each in self.item.sets
         }
 
     def data(self) -> dict[str, float]:
-        return {each.quantity: self.state.setting[each.output] for each in self.item.sets}
+        return {
+            each.quantity: self.state.setting[each.output] - self.beside[each.output]
+            for each in self.item.sets
+        }
 
 
 class CycleControl:
@@ -198,6 +204,10 @@ class CycleControl:
             if needed - set(readings) or (missing and product >= turn):
                 continue
             del cycles.measured[product]
+            if product < cycles.item.first:
+                text = f"cycle {product}: nothing set, measurements count from cycle {cycles.item.first} on"
+                self.notes.append(self._note(cycles, text, False))
+                continue
             if not permitted:
                 text = f"cycle {product}: nothing set, for somebody has taken the method"
                 self.notes.append(self._note(cycles, text, False))

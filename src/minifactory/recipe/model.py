@@ -8,12 +8,15 @@ Python builder make these objects.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from minifactory.recipe.conditions import Expression
 from minifactory.recipe.controllers import ControllerDeclaration
 from minifactory.units import Quantity
+
+PLACE = "positions."
+"""What the keys of valves in :attr:`Settings.by_turn` begin with."""
 
 
 class PhaseKind(Enum):
@@ -107,6 +110,9 @@ class Settings:
         Volume of each fraction (tube) while the outlet is a fraction collector; None: one pool.
     setpoints : Mapping of str to Quantity
         Further set-points by tag name without ``.SP``, e.g. ``Pressure.Limit``.
+    by_turn : Mapping of str to tuple of str
+        Names that change from turn to turn, by key (``inlet_a``, ``inlet_b``, ``column``, ``outlet``,
+        ``positions.VALVE``); the fields hold those of the first turn.
     """
 
     inlet_a: str | None = None
@@ -120,6 +126,22 @@ class Settings:
     instructions: tuple[Command, ...] = ()
     fractions: Quantity | None = None
     setpoints: Mapping[str, Quantity] = field(default_factory=dict)
+    by_turn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def in_turn(self, number: int) -> Settings:
+        """What holds the `number`-th time (from 1); a list that is through begins anew."""
+        if not self.by_turn:
+            return self
+        now = {key: names[(number - 1) % len(names)] for key, names in self.by_turn.items()}
+        valves = {key.removeprefix(PLACE): name for key, name in now.items() if key.startswith(PLACE)}
+        return replace(
+            self,
+            inlet_a=now.get("inlet_a", self.inlet_a),
+            inlet_b=now.get("inlet_b", self.inlet_b),
+            column=now.get("column", self.column),
+            outlet=now.get("outlet", self.outlet),
+            positions={**self.positions, **valves},
+        )
 
 
 @dataclass(frozen=True)

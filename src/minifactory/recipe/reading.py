@@ -10,15 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from minifactory.errors import Finding, InputError
+from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.document import Reader
 from minifactory.plant.model import Plant
 from minifactory.plant.network import group
 from minifactory.plant.nodes import Mapping as MappingNode
+from minifactory.plant.nodes import Sequence as SequenceNode
 from minifactory.recipe.conditions import Expression, Names, parse_condition
 from minifactory.recipe.controllers import read_controller
 from minifactory.recipe.macros import expanded
 from minifactory.recipe.model import (
+    PLACE,
     Branch,
     Command,
     Gradient,
@@ -62,6 +64,8 @@ WASHED = f"PumpWash.Running == No and time >= {WASH_BEGINS:g} s"
 WASH_TIMEOUT = Quantity(300.0, TIME, "5 min")
 """Time-out of a pump wash whose phase states none (it takes about 86 s)."""
 
+_BY_TURN = ("inlet_a", "inlet_b", "outlet", "column")
+"""What may be a list of names, one for each turn of a loop; positions may be so, too."""
 _STAND_IN = parse_condition("0 s", {})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LEVELS = re.compile(r"^procedure\.|\b(?:operations|phases|parallel)\.")
@@ -220,9 +224,16 @@ def _unit_procedure(
 
 def _inner_settings(item: Reader, key: str, scope: _Scope) -> Settings:
     inside = item.section(key)
-    settings = _settings(inside, scope)
+    settings = _once(inside, _settings(inside, scope))
     inside.finish()
     return settings
+
+
+def _once(item: Reader, settings: Settings) -> Settings:
+    """`settings` of something that has no turns of its own."""
+    for key in settings.by_turn:
+        item.fail("a list of names, one for each turn", "one name", "Only a phase has turns.", key=key)
+    return replace(settings, by_turn={})
 
 
 def _operation(item: Reader, place: str, scope: _Scope) -> Operation:
@@ -255,6 +266,7 @@ def _branch(item: Reader, place: str, scope: _Scope) -> Branch:
         if phase.delivers or phase.receives:
             remedy = "Put it among the phases of the operation."
             item.fail(f'"{phase.name}" of a branch hands something over', remedy=remedy)
+        _once(item, phase.settings)
         if phase.repeat is not None and phase.repeat.until is not None:
             item.fail(f'the loop of "{phase.name}" in a branch ends early', 'a number, e.g. "repeat: 3"')
     item.finish()
@@ -333,7 +345,7 @@ def _watch(item: Reader, place: str, scope: _Scope) -> Watch:
     _check_name(item, place)
     when = _condition(item, "when", scope.names) if scope.table else _STAND_IN
     item.text("when", "")
-    settings = _settings(item, scope)
+    settings = _once(item, _settings(item, scope))
     end_phase = item.flag("end_phase", default=False)
     item.finish()
     return Watch(when, settings, item.name, end_phase, place)
@@ -349,21 +361,44 @@ def _settings(item: Reader, scope: _Scope) -> Settings:
         inside.finish()
         gradient = Gradient(to, over, of) if to is not None and over is not None else None
     places = item.section("positions")
-    positions = {device: places.text(device) for device in places.keys}
-    in_line = item.reference("column", [BYPASS, *scope.columns], "column here", required=False)
+    lists = {f"{PLACE}{device}": _listed(places, device) for device in places.keys}
+    positions = {
+        device: listed[0] if (listed := lists[f"{PLACE}{device}"]) else places.text(device)
+        for device in places.keys
+    }
+    lists |= {key: _listed(item, key) for key in _BY_TURN}
+    vessels = {key: _vessel(item, key, scope.plant, lists[key]) for key in ("inlet_a", "inlet_b", "outlet")}
+    columns = (BYPASS, *scope.columns)
+    for name in dict.fromkeys(lists["column"]):
+        if name not in columns:
+            item.fail(f'"{name}" is no column here', remedy=did_you_mean(name, columns), key="column")
+    in_line = next(iter(lists["column"]), None) or item.reference(
+        "column", columns, "column here", required=False
+    )
     return Settings(
-        inlet_a=_vessel(item, "inlet_a", scope.plant),
-        inlet_b=_vessel(item, "inlet_b", scope.plant),
+        inlet_a=vessels["inlet_a"],
+        inlet_b=vessels["inlet_b"],
         flow=item.quantity("flow", FLOW, VELOCITY, required=False),
         percent_b=item.quantity("percent_b", PERCENT_B, required=False),
         gradient=gradient,
         column=in_line,
-        outlet=_vessel(item, "outlet", scope.plant),
+        outlet=vessels["outlet"],
         positions=positions,
         instructions=tuple(_command(text, item) for text in item.texts("do")),
         fractions=item.quantity("fractions", VOLUME, required=False),
         setpoints=_setpoints(item.section("set"), scope.table),
+        by_turn={key: listed for key, listed in lists.items() if listed},
     )
+
+
+def _listed(item: Reader, key: str) -> tuple[str, ...]:
+    """The names at `key` when they are a list, one for each turn; empty when they are not."""
+    if not isinstance(item.node.entries.get(key), SequenceNode):
+        return ()
+    names = item.texts(key)
+    if not names:
+        item.fail("an empty list", "a name, or one for each turn of the loop", key=key)
+    return names
 
 
 def _setpoints(block: Reader, table: TagTable | None) -> dict[str, Quantity]:
@@ -382,7 +417,12 @@ def _setpoints(block: Reader, table: TagTable | None) -> dict[str, Quantity]:
     return found
 
 
-def _vessel(item: Reader, key: str, plant: Plant) -> str | None:
+def _vessel(item: Reader, key: str, plant: Plant, listed: tuple[str, ...] = ()) -> str | None:
+    for name in dict.fromkeys(listed):
+        if name not in plant.vessels:
+            item.fail(f'"{name}" is not a known vessel', remedy=did_you_mean(name, plant.vessels), key=key)
+    if listed:
+        return listed[0]
     stated = item.text(key, "")
     holders = [vessel.name for vessel in plant.vessels.values() if vessel.material == stated]
     if stated and stated not in plant.vessels and holders:

@@ -6,6 +6,7 @@ of a bound recipe sees a plain list, and a loop that may end early says so with 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -51,7 +52,20 @@ def steps(item: UnitProcedure) -> list[Step]:
             found += _operation(operation, f"{item.name}{suffix}", item.name)
         return found
 
-    return _loop(item.repeat, unit)
+    return _by_turn(_loop(item.repeat, unit))
+
+
+def _by_turn(found: list[Step]) -> list[Step]:
+    """`found` with what each phase sets the so-and-so-many-th time that it comes."""
+    seen: Counter[str] = Counter()
+    told = []
+    for step in found:
+        seen[step.plain] += 1
+        settings = step.phase.settings.in_turn(seen[step.plain])
+        if settings is not step.phase.settings:
+            step = replace(step, phase=replace(step.phase, settings=settings))
+        told.append(step)
+    return told
 
 
 def branch_steps(phases: tuple[Phase, ...], path: str, plain: str) -> list[Step]:

@@ -8,6 +8,7 @@ import yaml  # type: ignore[import-untyped]
 
 from minifactory.recipe.controllers import controller_document
 from minifactory.recipe.model import (
+    PLACE,
     Input,
     Interlock,
     OnTimeout,
@@ -49,15 +50,19 @@ def document_of(recipe: Recipe) -> Document:
 def settings_document(settings: Settings) -> Document:
     """The block of what is set, by the keys of ``recipe.yaml``."""
     gradient = settings.gradient
+
+    def name(key: str, now: str | None) -> str | list[str] | None:
+        return list(settings.by_turn[key]) if key in settings.by_turn else now
+
     return _stated(
-        inlet_a=settings.inlet_a,
-        inlet_b=settings.inlet_b,
+        inlet_a=name("inlet_a", settings.inlet_a),
+        inlet_b=name("inlet_b", settings.inlet_b),
         flow=settings.flow and settings.flow.text,
         percent_b=settings.percent_b and settings.percent_b.text,
         gradient=gradient and _stated(to=gradient.to.text, of=gradient.of, over=gradient.over.text),
-        column=settings.column,
-        outlet=settings.outlet,
-        positions=dict(settings.positions),
+        column=name("column", settings.column),
+        outlet=name("outlet", settings.outlet),
+        positions={valve: name(f"{PLACE}{valve}", now) for valve, now in settings.positions.items()},
         do=[str(command) for command in settings.instructions],
         fractions=settings.fractions and settings.fractions.text,
         set={name: quantity.text for name, quantity in settings.setpoints.items()},
