@@ -114,3 +114,15 @@ def test_a_recipe_whose_phases_end_by_signals_is_not_frozen(case: Case, descript
     assert "elute" in problem.unfrozen()
     (found,) = problem.evaluate([{"C1.product.nu": 7.41}])
     assert found["yield"] > 0.8
+
+
+def test_a_drift_that_parameters_state_moves_the_cut(description: Description) -> None:
+    """Frozen course and closed loop alike; what only the device states is the virtual skid's own affair."""
+    asked = [{"akta1.UV1.drift": sign * 0.5e-3 / 3600.0} for sign in (-1.0, 0.0, 1.0)]
+    frozen, closed = (
+        WholeCase(description, elements=3, frozen=each).evaluate(asked) for each in (True, False)
+    )
+    for figure in ("yield", "pool_volume"):
+        falling, none, rising = (one[figure] for one in closed)
+        assert falling < none < rising
+        assert [one[figure] for one in frozen] == pytest.approx([falling, none, rising], rel=1e-3)

@@ -25,6 +25,8 @@ class Channel:
         Shown = gain * true + offset.
     drift : float
         Change of the shown value per s.
+    known_drift : float
+        The same as far as parameters state it: then predictions have it, too.
     noise : float
         Standard deviation of independent samples.
     relative_noise : float
@@ -38,6 +40,7 @@ class Channel:
     gain: float = 1.0
     offset: float = 0.0
     drift: float = 0.0
+    known_drift: float = 0.0
     noise: float = 0.0
     relative_noise: float = 0.0
     lag: float = 0.0
@@ -84,6 +87,7 @@ def channel(
         gain=stated("gain", default.gain),
         offset=stated("offset", default.offset),
         drift=stated("drift", values.get(f"{prefix}drift", default.drift)),
+        known_drift=stated("drift", 0.0),
         noise=stated("noise", values.get(f"{prefix}noise", default.noise)),
         relative_noise=stated("relative_noise", default.relative_noise),
         lag=stated("lag", lag),

@@ -182,7 +182,7 @@ class SignalSeries:
             answer = np.empty_like(series)
             lag = item.lag if cell is None else 0.5 * self._averaging
             _lag(series, steps, lag, float(series[0]), float(series[0]), answer)
-            signal = item.gain * answer + item.offset
+            signal = item.gain * answer + item.offset + item.known_drift * times
             shown[name] = signal if cell is not None else np.clip(signal, item.lower, item.upper)
         return shown
 
@@ -244,7 +244,7 @@ class SignalSeries:
             answer = np.empty_like(series)
             _lag(series, steps, lag, before, shown, answer)
             memory[name] = (float(series[-1]), float(answer[-1]))
-            signal = item.gain * answer + item.offset
+            signal = item.gain * answer + item.offset + item.known_drift * times
             if cell is not None:
                 signal = signal - self._zeros.get(name, 0.0)
             else:
