@@ -102,14 +102,16 @@ class DaskCluster:
             hand_out()
         for future, result in stream:
             if future.status != "finished":
-                raise _lost(self._address, future)
+                # The worker that held the result has died meanwhile: wait for the other that makes it again.
+                if (error := future.exception()) is not None:
+                    raise _lost(self._address, error)
+                result = future.result()
             yield numbers.pop(future.key), result
             hand_out()
 
 
-def _lost(address: str, future: Any) -> Exception:
+def _lost(address: str, error: Any) -> Exception:
     """The job's own error, or that its workers died one after the other."""
-    error = future.exception()
     if type(error).__name__ not in ("KilledWorker", "CancelledError", "FutureCancelledError"):
         return error if isinstance(error, Exception) else RuntimeError(str(error))
     return EnvironmentFault(
