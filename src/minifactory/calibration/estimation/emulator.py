@@ -2,16 +2,18 @@
 
     r(z) = r0 + J (z - z0) + U s(z - z0)
 
-U are the few directions in which simulations drawn from the (widened) posterior leave the linear model, s
-quadratic and cubic polynomials fitted to them. A part of the draws is kept back: how far the emulated
-misfit is
-off there is part of the result, in the units of -2 log likelihood that intervals are read from.
+z are straight coordinates; U are the few directions in which simulations drawn from the (widened) posterior
+leave the linear model, s quadratic and cubic polynomials fitted to them. Where a first handful of draws shows
+that the linear model is good enough, s is left out. A part of the draws is kept back: how far the emulated
+misfit is off there is part of the result, in the units of -2 log likelihood that intervals are read from.
+
+Only lengths of residuals matter, so they are given in a basis of the few dimensions that the emulator spans.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,10 @@ Array = NDArray[np.float64]
 WIDER = 1.4
 """The draws' deviation over the posterior's."""
 KEPT_BACK = 0.15
+HANDFUL = 24
+"""Draws by which the linear model is judged."""
+GOOD = 0.1
+"""Error below which the linear model is taken."""
 LARGEST_DEVIATION = 2.0
 """Deviations of coordinates are not drawn wider than this: a factor of e^2."""
 
@@ -49,11 +55,16 @@ class Emulator:
     draws: int
 
     def residual_many(self, coordinates: Array) -> Array:
-        """Whitened residuals (k, m)."""
-        steps = coordinates - self.centre
+        """Whitened residuals (k, m), in the emulator's own basis."""
+        steps = self.space.straight(coordinates) - self.space.straight(self.centre)
         curved = _features(steps / self.scale) @ self.weights @ self.directions
         body = self.base + steps @ self.jacobian.T + curved
         return np.concatenate([body, np.stack([self.priors(row) for row in coordinates])], axis=1)
+
+    def misfits(self, coordinates: Array) -> Array:
+        """-2 log posterior (k,) without the priors."""
+        body = self.residual_many(coordinates)[:, : self.base.size]
+        return np.asarray((body**2).sum(axis=1))
 
     def derivatives(self, coordinates: Array) -> tuple[Array, Array]:
         """Whitened residuals and derivatives by differences (the emulator is smooth)."""
@@ -70,57 +81,67 @@ class Emulator:
 
 def emulate(fit: Fit, seed: int = 7, progress: Callable[[str, float], None] | None = None) -> Emulator:
     """The emulator of a fit's problem around its optimum."""
-    problem = fit.problem
-    count = fit.coordinates.size
-    features = 2 * count + count * (count - 1) // 2
-    wanted = int(1.25 * features / (1.0 - KEPT_BACK)) + 16
+    problem, count = fit.problem, fit.coordinates.size
+    wanted = int(1.25 * (2 * count + count * (count - 1) // 2) / (1.0 - KEPT_BACK)) + 16
+    first = min(wanted, max(HANDFUL, count + 4))
     points = _draws(fit, wanted, np.random.default_rng(seed))
-    rows = []
-    for begin in range(0, wanted, 16):
+    priors = int(np.isfinite(problem.space.prior_spread).sum())
+    rows: list[Array] = []
+    for begin in range(0, wanted, first):
         if progress is not None:
             progress("simulating around the best fit", begin / wanted)
-        rows.append(problem.residual_many(points[begin : begin + 16]))
-    priors = int(np.isfinite(problem.space.prior_spread).sum())
-    found = np.concatenate(rows)
-    body = found[:, : found.shape[1] - priors]
+        found = problem.residual_many(points[begin : begin + first])
+        rows.append(found[:, : found.shape[1] - priors])
+        if begin == 0:
+            straight = _fitted(fit, points[:first], rows[0], 0)
+            if straight.error < GOOD:
+                return straight
+    return _fitted(fit, points, np.concatenate(rows), int(wanted * (1.0 - KEPT_BACK)))
+
+
+def _fitted(fit: Fit, points: Array, body: Array, trained: int) -> Emulator:
+    """The emulator from simulations (k, m) at `points` (k, p), `trained` of which it learns from."""
+    problem = fit.problem
+    space, scale = problem.space, np.minimum(fit.deviations, LARGEST_DEVIATION)
     good = np.abs(body).max(axis=1) < 9e3
+    trained = int(good[:trained].sum())
     points, body = points[good], body[good]
-    base = problem.residual(fit.coordinates)
-    base, jacobian = base[: base.size - priors], fit.jacobian[: fit.jacobian.shape[0] - priors]
-    scale = np.minimum(fit.deviations, LARGEST_DEVIATION)
-    missed = body - base - (points - fit.coordinates) @ jacobian.T
-    trained = max(int(points.shape[0] * (1.0 - KEPT_BACK)), 1)
-    _, sizes, directions = np.linalg.svd(missed[:trained], full_matrices=False)
-    keep = max(1, int((sizes > 1e-3 * max(float(sizes[0]), 1e-12)).sum()))
-    directions = directions[: min(keep, 40)]
-    table = _features((points - fit.coordinates) / scale)
-    ridge = 1e-6 * np.eye(table.shape[1]) * trained
-    scores = missed[:trained] @ directions.T
-    weights = np.linalg.solve(table[:trained].T @ table[:trained] + ridge, table[:trained].T @ scores)
+    base = problem.residual(fit.coordinates)[: body.shape[1]]
+    centre = space.straight(fit.coordinates)
+    jacobian = fit.jacobian[: base.size] @ space.stretch(centre)
+    steps = space.straight(points) - centre
+    table = _features(steps / scale)
+    directions: Array = np.zeros((0, base.size))
+    weights: Array = np.zeros((table.shape[1], 0))
+    if trained:
+        missed = body[:trained] - base - steps[:trained] @ jacobian.T
+        _, sizes, ways = np.linalg.svd(missed, full_matrices=False)
+        keep = max(1, int((sizes > 1e-3 * max(float(sizes[0]), 1e-12)).sum()))
+        directions = np.asarray(ways[: min(keep, 40)], dtype=np.float64)
+        ridge = 1e-6 * np.eye(table.shape[1]) * trained
+        learned = table[:trained]
+        scores = learned.T @ (missed @ directions.T)
+        weights = np.asarray(np.linalg.solve(learned.T @ learned + ridge, scores), dtype=np.float64)
+    basis, _ = np.linalg.qr(np.concatenate([base[:, None], jacobian, directions.T], axis=1))
     made = Emulator(
-        problem.space,
+        space,
         fit.coordinates,
         scale,
-        base,
-        jacobian,
-        directions,
+        basis.T @ base,
+        basis.T @ jacobian,
+        directions @ basis,
         weights,
         problem.prior_residuals,
-        0.0,
-        wanted,
+        float("nan"),
+        len(points),
     )
     truth = (body[trained:] ** 2).sum(axis=1)
+    if not truth.size:
+        return made
     near = truth < float(base @ base) + 12.0
-    said = (made.residual_many(points[trained:])[:, : base.size] ** 2).sum(axis=1)
-    gaps = (
-        np.abs(said - truth)[near]
-        if np.any(near)
-        else np.abs(said - truth) / max(1.0, float(truth.min() + 1.0))
-    )
-    error = float(np.median(gaps)) if gaps.size else float("nan")
-    return Emulator(
-        made.space, made.centre, made.scale, base, jacobian, directions, weights, made.priors, error, wanted
-    )
+    gaps = np.abs(made.misfits(points[trained:]) - truth)
+    gaps = gaps[near] if np.any(near) else gaps / max(1.0, float(truth.min() + 1.0))
+    return replace(made, error=float(np.median(gaps)))
 
 
 def _features(steps: Array) -> Array:

@@ -6,7 +6,7 @@ Derivatives are those of the engine's exact-discrete sensitivities, carried thro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,7 +22,15 @@ from minifactory.plant.parameter_kinds import ParameterKind
 from minifactory.plant.parameters import Parameter, ParameterSet
 from minifactory.plant.tagging import tag_table
 from minifactory.twin.actuators import Actuators
-from minifactory.twin.engine import Section, Tolerance, Variant, integrate, sensitivities, simulate_many
+from minifactory.twin.engine import (
+    Section,
+    Solution,
+    Tolerance,
+    Variant,
+    integrate,
+    sensitivities_of_each,
+    simulate_each,
+)
 from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, pump_flows
 from minifactory.twin.machine import AVERAGING_TIME, WAVELENGTHS, machine_of
 from minifactory.twin.online import detectors_of, skid_flowsheet, species_scales
@@ -36,6 +44,9 @@ TOLERANCE = 3e-4
 """Relative local error of the simulations of a fit."""
 PARTIAL = 1e-3
 """Relative step by which a detector's answer is differentiated."""
+ONE_SIDED = 0.1
+"""What a step of the simulations is over the one asked for: they are smooth to rounding, so that differences
+to one side may be small."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,87 +129,104 @@ class FactoryModel:
             self._heads[experiment.name] = end.state
         return self._heads[experiment.name]
 
-    def outlets(self, values: Mapping[str, float], experiment: Experiment) -> tuple[Array, Array]:
-        """Times (nt,) in s of the segments, and concentrations (nt, species) in the first UV cell."""
+    def outlets(
+        self, values: Mapping[str, float], experiments: Sequence[Experiment]
+    ) -> list[tuple[Array, Array]]:
+        """Of each experiment times (nt,) in s of the segments, and concentrations (nt, species) in the first
+        UV cell.
+
+        Raises
+        ------
+        SolverError
+            A simulation fails.
+        """
         parameters = self.parameters(values)
         sheet = self.sheet(parameters)
-        variant = _variant(sheet, experiment, parameters, self.head(experiment), self.ways)
-        tolerance = Tolerance(self.tolerance, species_scales(sheet))
-        found = integrate(
-            variant.network, variant.state, variant.sections, experiment.times, sheet.ports, tolerance
-        )
+        runs = [(_variant(sheet, e, parameters, self.head(e), self.ways), e.times) for e in experiments]
+        scales = Tolerance(self.tolerance, species_scales(sheet))
         sensors = Sensors(tag_table(sheet.skid), sheet.skid, sheet, parameters, None)
         row = sensors.cells[0].row if sensors.cells else detectors_of(sheet).conductivity
-        return experiment.times, found.outlet[:, row]
+        found = []
+        for run in simulate_each(runs, sheet.ports, scales, threads=self.threads):
+            if not isinstance(run, Solution):
+                raise run
+            found.append((run.times, run.outlet[:, row]))
+        return found
 
     def predict(self, values: Sequence[Mapping[str, float]]) -> Array:
         """Predictions (k, n); NaN where a simulation failed."""
         sets = [self.parameters(each) for each in values]
         sheets = [self.sheet(each) for each in sets]
+        runs = [
+            (_variant(sheet, experiment, p, self.head(experiment), self.ways), experiment.times)
+            for experiment in self.experiments
+            for sheet, p in zip(sheets, sets, strict=True)
+        ]
+        scales = Tolerance(self.tolerance, species_scales(self.ways))
+        found = iter(simulate_each(runs, self.ways.ports, scales, threads=self.threads))
         parts = []
         for experiment in self.experiments:
-            times = experiment.times
-            head = self.head(experiment)
-            sections = [
-                _variant(sheet, experiment, p, head, self.ways) for sheet, p in zip(sheets, sets, strict=True)
-            ]
-            scales = Tolerance(self.tolerance, species_scales(sheets[0]))
-            batch = simulate_many(sections, times, sheets[0].ports, scales, threads=self.threads)
-            parts.append(
-                np.stack(
-                    [
-                        _seen(experiment, sheet, p, times, outlet, passed)
-                        for sheet, p, outlet, passed in zip(
-                            sheets, sets, batch.outlet, batch.passed, strict=True
-                        )
-                    ]
-                )
-            )
+            size, rows = sum(curve.size for curve in experiment.curves), []
+            for p in sets:
+                run = next(found)
+                if isinstance(run, Solution):
+                    rows.append(_seen(experiment, self.ways, p, run.times, run.outlet, run.passed))
+                else:
+                    rows.append(np.full(size, np.nan))
+            parts.append(np.stack(rows))
         return np.concatenate(parts, axis=1)
 
     def sensitivities(self, values: Mapping[str, float], steps: Mapping[str, float]) -> tuple[Array, Array]:
         """Prediction (n,) and its derivatives (n, p) by SI value."""
-        at = {path: values[path] for path in steps}
-        base = self.parameters(values)
-        sheet = self.sheet(base)
-        predicted, columns = [], []
-        for experiment in self.experiments:
-            times = experiment.times
+        sheets: dict[tuple[float, ...], tuple[Flowsheet, ParameterSet]] = {}
 
-            def build(changed: Mapping[str, float], experiment: Experiment = experiment) -> Variant:
+        def sheet_of(changed: Mapping[str, float]) -> tuple[Flowsheet, ParameterSet]:
+            key = tuple(changed.values())
+            if key not in sheets:
                 parameters = self.parameters({**values, **changed})
-                return _variant(
-                    self.sheet(parameters), experiment, parameters, self.head(experiment), self.ways
-                )
+                sheets[key] = self.sheet(parameters), parameters
+            return sheets[key]
 
-            found = sensitivities(
-                build,
-                at,
-                times,
-                sheet.ports,
-                Tolerance(self.tolerance, species_scales(sheet)),
-                steps=dict(steps),
-                threads=self.threads,
-            )
-            outlet, passed = found.base.outlet, found.base.passed
-            predicted.append(_seen(experiment, sheet, base, times, outlet, passed))
+        def built(experiment: Experiment) -> Callable[[Mapping[str, float]], Variant]:
+            def build(changed: Mapping[str, float]) -> Variant:
+                sheet, parameters = sheet_of(changed)
+                return _variant(sheet, experiment, parameters, self.head(experiment), self.ways)
+
+            return build
+
+        found = sensitivities_of_each(
+            [(built(experiment), experiment.times) for experiment in self.experiments],
+            {path: values[path] for path in steps},
+            self.ways.ports,
+            Tolerance(self.tolerance, species_scales(self.ways)),
+            steps={path: ONE_SIDED * step for path, step in steps.items()},
+            one_sided=True,
+            threads=self.threads,
+        )
+        base = self.parameters(values)
+        moves = {path: PARTIAL * step / 1e-4 for path, step in steps.items()}
+        sides = {
+            path: [self.parameters({**values, path: values[path] + sign * move}) for sign in (1.0, -1.0)]
+            for path, move in moves.items()
+        }
+        predicted, columns = [], []
+        for experiment, run in zip(self.experiments, found, strict=True):
+            times, outlet, passed = run.base.times, run.base.outlet, run.base.passed
+            predicted.append(_seen(experiment, self.ways, base, times, outlet, passed))
             part = []
-            for at_path, path in enumerate(steps):
-                step = PARTIAL * steps[path] / 1e-4
-                sides = []
-                for sign in (1.0, -1.0):
-                    moved = self.parameters({**values, path: values[path] + sign * step})
-                    sides.append(
-                        _seen(
-                            experiment,
-                            self.sheet(moved),
-                            moved,
-                            times,
-                            outlet + sign * step * found.outlet[at_path],
-                            passed + sign * step * found.passed[at_path],
-                        )
+            for at, (path, move) in enumerate(moves.items()):
+                up, down = (
+                    _seen(
+                        experiment,
+                        self.ways,
+                        moved,
+                        times,
+                        outlet + sign * move * run.outlet[at],
+                        passed + sign * move * run.passed[at],
                     )
-                part.append((sides[0] - sides[1]) / (2.0 * step))
+                    for sign, moved in zip((1.0, -1.0), sides[path], strict=True)
+                )
+                part.append((up - down) / (2.0 * move))
             columns.append(np.stack(part, axis=1))
         return np.concatenate(predicted), np.concatenate(columns)
 

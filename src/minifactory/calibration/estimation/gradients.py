@@ -1,8 +1,7 @@
-"""Runs through the digital factory as experiments: windows, curves, assays; start values from retention."""
+"""Runs through the digital factory as experiments: windows, curves, assays."""
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +13,10 @@ from minifactory.calibration.estimation.course import Course, course_of, windows
 from minifactory.calibration.estimation.curves import Observed, observed
 from minifactory.calibration.estimation.data import CONDUCTIVITY, Data
 from minifactory.calibration.estimation.detector import report
-from minifactory.calibration.estimation.factory import ASSAY, Experiment, FactoryModel
-from minifactory.calibration.estimation.retention import Elution, Retention, equilibrium_constant, yamamoto
+from minifactory.calibration.estimation.factory import ASSAY, Experiment
 from minifactory.calibration.generation.phases import STARTS
 from minifactory.errors import Finding, InputError
-from minifactory.plant.model import Column, Plant
-from minifactory.plant.requirements import paths
-from minifactory.records.peaks import find_peaks
+from minifactory.plant.model import Plant
 from minifactory.records.run import Run
 from minifactory.twin.flowsheet import Flowsheet
 from minifactory.units import CONCENTRATION
@@ -34,7 +30,6 @@ SAME_VOLUME = 0.05
 """Relative difference of column volumes that is still the same column."""
 AHEAD = 120.0
 """s before the window from which a run is simulated anew for every parameter."""
-PROMINENCE = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,146 +215,3 @@ def _liquids(
 def _protein_before(course: Course, plant: Plant, sheet: Flowsheet, begin: float) -> bool:
     before = Course(tuple(s for s in course.segments if s.end <= begin), course.own, course.driven)
     return bool(before.segments) and bool(_liquids(before, plant, sheet, -1.0)[0])
-
-
-@dataclass(frozen=True)
-class Starts:
-    """Start values by path, the retention analyses by protein, and findings."""
-
-    values: Mapping[str, float]
-    retentions: Mapping[str, Retention]
-    elutions: Mapping[str, tuple[Elution, ...]]
-    findings: tuple[Finding, ...]
-
-
-def retention_starts(model: FactoryModel, column: Column) -> Starts:
-    """Start values of k_eq (and nu, with several slopes) that put predicted peaks onto measured ones."""
-    plant = model.plant
-    if column.binding_model.lower() != "sma" or column.counter_ion is None:
-        return Starts({}, {}, {}, ())
-    names = list(plant.species)
-    salt = names.index(column.counter_ion)
-    sheet = model.ways
-    parameters = sheet.parameters
-    capacity = parameters[f"{column.name}.ionic_capacity"]
-    solid = _solid(column, parameters)
-    found: dict[str, list[tuple[Elution, Elution]]] = {}
-    findings: list[Finding] = []
-    for experiment in model.experiments:
-        curve = next((c for c in experiment.curves if c.signal.startswith("UV")), None)
-        if curve is None:
-            continue
-        times, outlet = model.outlets({}, experiment)
-        measured = find_peaks(
-            experiment.course.at(curve.time),
-            curve.values,
-            min_prominence=PROMINENCE * float(np.ptp(curve.values)),
-        )
-        gradient = _rising(times, outlet[:, salt])
-        expected = [
-            (name, float(times[int(np.argmax(outlet[:, names.index(name)]))]))
-            for name, species in plant.species.items()
-            if species.role.is_protein and outlet[:, names.index(name)].max() > 0.0
-        ]
-        expected = sorted((e for e in expected if gradient[0] < e[1]), key=lambda e: e[1])
-        seen = [p for p in measured if gradient[0] < p.apex]
-        if not seen:
-            findings.append(
-                Finding(
-                    experiment.name,
-                    "no peak elutes in the gradient",
-                    "a peak that stands out of the baseline",
-                    "Was the protein loaded, and is the detector's window right?",
-                    "warning",
-                )
-            )
-            continue
-        for (name, predicted), peak in _matched(expected, seen):
-            rows = []
-            for label, at in (("measured", peak), ("predicted", predicted)):
-                level, slope, start = _salt(times, outlet[:, salt], experiment, at)
-                rows.append(Elution(f"{experiment.name} {label}", start, level, slope))
-            if all(row.slope > 0.0 and row.peak > row.start * 1.0001 for row in rows):
-                found.setdefault(name, []).append((rows[0], rows[1]))
-    values: dict[str, float] = {}
-    retentions: dict[str, Retention] = {}
-    for name, pairs in found.items():
-        path = f"{column.name}.{name}"
-        nu = parameters.first(paths(column.name, plant.species[name], "nu"), 5.0)
-        old = parameters.first(paths(column.name, plant.species[name], "k_eq"), 1e-3)
-        if len(pairs) > 1:
-            try:
-                told = yamamoto([pair[0] for pair in pairs], capacity, solid)
-                if 0.3 < told.nu < 40.0:
-                    retentions[name] = told
-                    values[f"{path}.nu"], values[f"{path}.k_eq"] = told.nu, told.k_eq
-                    continue
-            except InputError as fault:
-                findings += [
-                    _warning(Finding(f"{f.where} of {name}", f.found, f.expected, f.remedy))
-                    for f in fault.findings
-                ]
-        ratios = [
-            equilibrium_constant(nu, measured, capacity, solid)
-            / equilibrium_constant(nu, predicted, capacity, solid)
-            for measured, predicted in pairs
-        ]
-        values[f"{path}.k_eq"] = old * float(np.exp(np.mean(np.log(ratios))))
-    elutions = {name: tuple(pair[0] for pair in pairs) for name, pairs in found.items()}
-    return Starts(values, retentions, elutions, tuple(findings))
-
-
-def _solid(column: Column, parameters: Mapping[str, float]) -> float:
-    if column.bed_model in ("LRM", "EDM"):
-        return column.volume * (1.0 - parameters[f"{column.name}.total_porosity"])
-    outside = 1.0 - parameters[f"{column.name}.interstitial_porosity"]
-    return column.volume * outside * (1.0 - parameters[f"{column.name}.particle_porosity"])
-
-
-def _rising(times: Array, salt: Array) -> tuple[float, float]:
-    """When the gradient is between a tenth and the whole of its rise, s."""
-    top = int(np.argmax(salt))
-    low = int(np.argmin(salt[: top + 1])) if top else 0
-    level = salt[low] + 0.02 * (salt[top] - salt[low])
-    later = np.flatnonzero(salt[low : top + 1] > level)
-    return float(times[low + int(later[0])] if later.size else times[low]), float(times[top])
-
-
-def _salt(times: Array, salt: Array, experiment: Experiment, at: float) -> tuple[float, float, float]:
-    """Salt (mol/m3) at time `at` (s), its slope over the volume (mol/m3 per m3) there, and where it began."""
-    level = float(np.interp(at, times, salt))
-    before = salt[times < at]
-    start = float(before.min()) if before.size else level
-    # The slope from a tenth of the way up to here: local ripples do not matter.
-    last = int(np.searchsorted(times, at))
-    half = start + 0.3 * (level - start)
-    early = np.flatnonzero(salt[:last] <= half)
-    begin = float(times[int(early[-1])]) if early.size else float(times[0])
-    volumes = np.interp([begin, at], *_volumes(experiment))
-    gone = float(volumes[1] - volumes[0])
-    rise = level - float(np.interp(begin, times, salt))
-    return level, rise / gone if gone > 0.0 else 0.0, start
-
-
-def _volumes(experiment: Experiment) -> tuple[Array, Array]:
-    segments = experiment.course.segments
-    times = np.array([segments[0].start, *(s.end for s in segments)])
-    return times, np.concatenate([[0.0], np.cumsum([s.volume_a + s.volume_b for s in segments])])
-
-
-def _matched(expected: Sequence[tuple[str, float]], seen: Sequence) -> list[tuple[tuple[str, float], float]]:  # type: ignore[type-arg]
-    """Predicted and measured peaks in the same order, by the least change of places."""
-    if not expected:
-        return []
-    count = min(len(expected), len(seen))
-    strongest = sorted(seen, key=lambda p: -p.area)[: max(count, 6)]
-    places = sorted(p.apex for p in strongest)
-    best: list[tuple[tuple[str, float], float]] = []
-    least = np.inf
-    for some in itertools.combinations(range(len(expected)), count):
-        for chosen in itertools.combinations(places, count):
-            cost = sum(abs(expected[i][1] - place) for i, place in zip(some, chosen, strict=True))
-            if cost < least:
-                least = cost
-                best = [(expected[i], place) for i, place in zip(some, chosen, strict=True)]
-    return best

@@ -14,7 +14,7 @@ from minifactory.calibration.estimation.curves import Observed
 from minifactory.calibration.estimation.data import Data, DataKind, kind_of
 from minifactory.calibration.estimation.emulator import emulate
 from minifactory.calibration.estimation.factory import ASSAY, FactoryModel, first_positions
-from minifactory.calibration.estimation.gradients import Prepared, Starts, prepare, retention_starts
+from minifactory.calibration.estimation.gradients import Prepared, prepare
 from minifactory.calibration.estimation.identifiability import identifiability
 from minifactory.calibration.estimation.least_squares import fit
 from minifactory.calibration.estimation.posterior import sample
@@ -22,7 +22,8 @@ from minifactory.calibration.estimation.problem import Problem
 from minifactory.calibration.estimation.profile import Profile, profile
 from minifactory.calibration.estimation.result import POOR as POOR_FIT
 from minifactory.calibration.estimation.result import FittedCurve, Step, estimates_of, fitted_curves
-from minifactory.calibration.estimation.space import Free, Prior, Space
+from minifactory.calibration.estimation.retention_starts import Starts, retention_starts
+from minifactory.calibration.estimation.space import Free, Prior, Shear, Space
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import Column, Plant
 from minifactory.plant.parameters import ParameterSet
@@ -93,10 +94,16 @@ def inverse_step(
                 "Name what to estimate with --estimate PATH.",
             )
         )
-    space = Space(tuple(_at(item, starts.values) for item in chosen if item.path not in held))
+    space = _space(
+        tuple(_at(item, starts.values) for item in chosen if item.path not in held), column, starts
+    )
     curves = tuple(curve for item in experiments for curve in item.curves)
     found = fit(
-        Problem(model, curves, space), starts=options.starts, followed=2, seed=options.seed, progress=progress
+        Problem(model, curves, space),
+        starts=options.starts,
+        followed=1 if _settled(space, starts) else 2,
+        seed=options.seed,
+        progress=progress,
     )
     told = identifiability(found, said(data))
     findings += list(told.findings)
@@ -204,6 +211,22 @@ def _at(free: Free, values: Mapping[str, float]) -> Free:
         ratio = value / free.start
         return replace(free, start=value, lower=free.lower * ratio, upper=free.upper * ratio)
     return replace(free, start=min(max(value, free.lower), free.upper))
+
+
+def _space(free: tuple[Free, ...], column: Column, starts: Starts) -> Space:
+    """The space of `free`, straight where retention is known."""
+    paths = {item.path for item in free}
+    pairs = [
+        Shear(f"{column.name}.{name}.k_eq", f"{column.name}.{name}.nu", reach)
+        for name, reach in starts.reaches.items()
+    ]
+    return Space(free, tuple(pair for pair in pairs if {pair.moved, pair.by} <= paths))
+
+
+def _settled(space: Space, starts: Starts) -> bool:
+    """Whether gradients of several slopes tell every charge that is free: there is one valley to descend."""
+    charged = {path.split(".")[-2] for path in space.paths if path.endswith((".nu", ".k_eq"))}
+    return bool(charged) and charged <= set(starts.retentions)
 
 
 def _explained(item: FittedCurve) -> float:

@@ -8,15 +8,15 @@ residual model stands. Starts are a scrambled Sobol sequence over priors or boun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 from scipy.stats import norm, qmc
 
 from minifactory.calibration.estimation.curves import Observed
+from minifactory.calibration.estimation.descent import Descent, descend
 from minifactory.calibration.estimation.discrepancy import Residuals
 from minifactory.calibration.estimation.problem import Problem
 from minifactory.errors import Finding, SolverError
@@ -30,8 +30,14 @@ RIVAL = 9.2
 """Difference in -2 log posterior up to which another optimum is a rival: 99 % of two parameters."""
 ROUGH = 0.01
 """What the model may miss in the first pass, relative to the range of a curve."""
-ROUGH_STEPS, FINE_STEPS = 25, 15
-"""Evaluations of one descent at most, in the first pass and after it."""
+ROUGH_ENOUGH = 0.03
+"""Relative gain below which the first pass ends."""
+SOFTENED = 4.0
+"""Residual of the first pass, in deviations, from which the loss is soft."""
+HOPELESS = 30.0
+"""Cost over the lowest so far from which another start is given up, when three steps promise no less."""
+RETENTION_SPREAD = 0.3
+"""Deviation of starts in a sheared coordinate, the logarithm of a retention."""
 AT_BOUND = 1e-3
 """Relative distance to a bound at which an estimate sits on it."""
 
@@ -82,33 +88,6 @@ class Fit:
         return np.sqrt(np.diag(self.covariance))
 
 
-class _Evaluator:
-    """Residuals and derivatives at one point at a time: the optimiser asks for both separately."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.count = 0
-        self._at: Array | None = None
-        self._found: tuple[Array, Array] | None = None
-
-    def _both(self, coordinates: Array) -> tuple[Array, Array]:
-        if self._found is None or self._at is None or not np.array_equal(self._at, coordinates):
-            self.count += 1
-            try:
-                self._found = self.problem.derivatives(coordinates)
-            except SolverError:
-                size = self.problem.size + int(np.isfinite(self.problem.space.prior_spread).sum())
-                self._found = (np.full(size, 1e4), np.zeros((size, coordinates.size)))
-            self._at = coordinates.copy()
-        return self._found
-
-    def residual(self, coordinates: Array) -> Array:
-        return self._both(coordinates)[0]
-
-    def jacobian(self, coordinates: Array) -> Array:
-        return self._both(coordinates)[1]
-
-
 def fit(
     problem: Problem,
     *,
@@ -137,14 +116,18 @@ def fit(
     say = progress or (lambda _what, _part: None)
     first = replace(problem, residuals=tuple(_rough(curve) for curve in problem.curves))
     tried = _starts(first, starts, followed, seed)
-    found: list[tuple[float, Array]] = []
+    found: list[Descent] = []
     count = 0
     for number, start in enumerate(tried):
         say("fitting", number / (len(tried) + rounds))
-        best, cost, used = _descend(first, start, "soft_l1", ROUGH_STEPS, 1e-4)
-        count += used
-        if best is not None:
-            found.append((cost, best))
+        hopeless = HOPELESS * min((item.cost for item in found), default=np.inf)
+        reached = _descend(
+            first, start, softened=SOFTENED, relative=ROUGH_ENOUGH, hopeless=hopeless, known=found
+        )
+        if reached is not None:
+            count += reached.evaluations
+            if not reached.joined:
+                found.append(reached)
     if not found:
         raise SolverError(
             Finding(
@@ -154,23 +137,31 @@ def fit(
                 "Check the parameters and bounds of the case with `minifactory simulate`.",
             )
         )
-    found.sort(key=lambda item: item[0])
-    coordinates = found[0][1]
+    found.sort(key=lambda item: item.cost)
+    coordinates = _plain(problem, found[0].coordinates)
     for number in range(rounds):
         say("telling noise from model error", (len(tried) + number) / (len(tried) + rounds))
         problem = problem.judged(coordinates)
-        best, _, used = _descend(problem, coordinates, "linear", FINE_STEPS, 1e-5)
-        count += used
-        coordinates = coordinates if best is None else best
+        best = _descend(problem, coordinates)
+        if best is not None:
+            count += best.evaluations
+            coordinates = _plain(problem, best.coordinates)
     result = summary(problem, coordinates)
     rivals: list[Array] = []
-    for _, other in found[1:]:
-        gap = np.abs(other - result.coordinates)
-        if np.any(gap > np.maximum(5.0 * result.deviations, SAME * np.ptp(_box(problem), axis=0))):
-            best, cost, used = _descend(problem, other, "linear", FINE_STEPS, 1e-5)
-            count += used
-            if best is not None and _is_rival(problem, best, cost, result, rivals):
-                rivals.append(best)
+    for other in found[1:]:
+        there = _plain(problem, other.coordinates)
+        if np.any(np.abs(there - result.coordinates) > _apart(problem, result)):
+            known = () if best is None else (best,)
+            second = _descend(problem, there, hopeless=result.misfit + RIVAL, known=known)
+            if second is None:
+                continue
+            count += second.evaluations
+            place = _plain(problem, second.coordinates)
+            same = [result.coordinates, *rivals]
+            if second.joined or second.cost > result.misfit + RIVAL:
+                continue
+            if all(bool(np.any(np.abs(place - o) > _apart(problem, result))) for o in same):
+                rivals.append(place)
     better = min((problem.misfit(item) for item in rivals), default=np.inf)
     if better < result.misfit:
         chosen = min(rivals, key=problem.misfit)
@@ -179,14 +170,43 @@ def fit(
     return replace(result, rivals=tuple(rivals), starts=len(tried), evaluations=count)
 
 
-def _is_rival(problem: Problem, best: Array, cost: float, result: Fit, known: list[Array]) -> bool:
-    if 2.0 * cost > result.misfit + RIVAL:
-        return False
-    width = SAME * np.ptp(_box(problem), axis=0)
-    return all(
-        bool(np.any(np.abs(best - other) > np.maximum(5.0 * np.minimum(result.deviations, 1e6), width)))
-        for other in (result.coordinates, *known)
+def _descend(
+    problem: Problem,
+    start: Array,
+    *,
+    softened: float = 0.0,
+    relative: float = 0.0,
+    hopeless: float = np.inf,
+    known: Sequence[Descent] = (),
+) -> Descent | None:
+    """A descent of `problem` from the coordinates `start`, in straight coordinates."""
+    space = problem.space
+
+    def derivatives(straight: Array) -> tuple[Array, Array]:
+        residual, jacobian = problem.derivatives(_plain(problem, straight))
+        return residual, jacobian @ space.stretch(straight)
+
+    return descend(
+        lambda straight: problem.residual_many(_plain(problem, straight)),
+        derivatives,
+        space.straight(start),
+        space.straight_bounds,
+        softened=softened,
+        relative=relative,
+        hopeless=hopeless,
+        known=known,
     )
+
+
+def _apart(problem: Problem, result: Fit) -> Array:
+    """How far (p,) in one coordinate another optimum is from `result` at least."""
+    wide = SAME * np.ptp(_box(problem), axis=0)
+    return np.asarray(np.maximum(5.0 * np.minimum(result.deviations, 1e6), wide))
+
+
+def _plain(problem: Problem, straight: Array) -> Array:
+    """Coordinates within their bounds."""
+    return np.asarray(np.clip(problem.space.plain(straight), *problem.space.bounds))
 
 
 def summary(problem: Problem, coordinates: Array) -> Fit:
@@ -219,30 +239,6 @@ def _rough(curve: Observed) -> Residuals:
     return Residuals(noise_factor=max(1.0, ROUGH * float(np.ptp(curve.values)) / level))
 
 
-def _descend(
-    problem: Problem, start: Array, loss: str, steps: int, tolerance: float
-) -> tuple[Array | None, float, int]:
-    evaluator = _Evaluator(problem)
-    lower, upper = problem.space.bounds
-    margin = 1e-9 * (upper - lower)
-    inside = np.clip(start, lower + margin, upper - margin)
-    solved = least_squares(
-        evaluator.residual,
-        inside,
-        jac=evaluator.jacobian,
-        bounds=(lower, upper),
-        x_scale="jac",
-        loss=loss,
-        f_scale=4.0,
-        xtol=0.01 * tolerance,
-        ftol=tolerance,
-        gtol=1e-9,
-        max_nfev=steps,
-    )
-    failed = bool(np.max(np.abs(solved.fun)) >= 1e4) and not np.any(solved.jac)
-    return (None if failed else np.asarray(solved.x)), float(solved.cost), evaluator.count
-
-
 def _box(problem: Problem) -> Array:
     """Where starts are drawn: two prior deviations around the centre, or the bounds; (2, p)."""
     lower, upper = problem.space.bounds
@@ -265,6 +261,12 @@ def _starts(problem: Problem, starts: int, followed: int, seed: int) -> list[Arr
     normal = centre + np.where(known, spread, 0.0) * norm.ppf(np.clip(points, 0.02, 0.98))
     uniform = box[0] + points * (box[1] - box[0])
     drawn = np.clip(np.where(known, normal, uniform), *box)
+    # What retention tells stays told: these coordinates vary around the start, whatever nu is drawn.
+    straight, kept = problem.space.straight(drawn), problem.space.straight(first)
+    for shear in problem.space.shears:
+        at = problem.space.paths.index(shear.moved)
+        straight[:, at] = kept[at] + RETENTION_SPREAD * norm.ppf(np.clip(points[:, at], 0.02, 0.98))
+    drawn = np.clip(problem.space.plain(straight), *problem.space.bounds)
     misfits = (problem.residual_many(drawn) ** 2).sum(axis=1)
     order = np.argsort(misfits)[: followed - 1]
     return [first, *(drawn[i] for i in order)]

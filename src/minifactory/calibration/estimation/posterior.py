@@ -60,12 +60,13 @@ def sample(
 ) -> Posterior:
     """The posterior of `problem` around `best` (p,) and its `rivals`."""
     random = np.random.default_rng(seed)
-    lower, upper = problem.space.bounds
+    space, (lower, upper) = problem.space, problem.space.bounds
     count = best.size
     walkers = 2 * max(count + 2, 12)
-    start = _start(best, covariance, rivals, walkers, lower, upper, random)
+    start = space.straight(_start(best, covariance, rivals, walkers, lower, upper, random))
 
-    def log_probability(points: Array) -> Array:
+    def log_probability(straight: Array) -> Array:
+        points = space.plain(straight)
         inside = np.all((points >= lower) & (points <= upper), axis=1)
         out = np.full(len(points), -np.inf)
         if np.any(inside):
@@ -77,7 +78,7 @@ def sample(
     for number, _ in enumerate(sampler.sample(start, iterations=steps, skip_initial_state_check=True)):
         if progress is not None and number % 50 == 0:
             progress("sampling the posterior", number / steps)
-    chain = sampler.get_chain(discard=steps // 3)
+    chain = space.plain(sampler.get_chain(discard=steps // 3))
     times = emcee.autocorr.integrated_time(chain, tol=0, quiet=True)
     slowest = float(np.nanmax(np.where(np.isfinite(times), times, steps)))
     flat = chain.reshape(-1, count)

@@ -55,11 +55,11 @@ class Retention:
 
     def interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Intervals of ``nu`` and ``k_eq``; infinite without a degree of freedom."""
-        factor = self._factor(level)
-        half = factor * np.sqrt(np.diag(self.covariance))
+        deviations = np.sqrt(np.diag(self.covariance))
+        half = self._factor(level) * deviations if self.freedom > 0 else np.full(2, math.inf)
         return {
             "nu": (self.nu - half[0], self.nu + half[0]),
-            "k_eq": (self.k_eq * math.exp(-half[1]), self.k_eq * math.exp(half[1])),
+            "k_eq": (self.k_eq * math.exp(-half[1]), self.k_eq * float(np.exp(half[1]))),
         }
 
     def _factor(self, level: float) -> float:
@@ -78,8 +78,8 @@ class Retention:
         steps = 1e-5 * np.maximum(np.abs(point), 1.0)
         slopes = np.array([(at(point + h) - at(point - h)) / (2.0 * h.sum()) for h in np.diag(steps)])
         spread = math.sqrt(float(slopes @ self.covariance @ slopes) + self.scatter**2)
-        half = self._factor(level) * spread
-        return math.exp(value), math.exp(value - half), math.exp(value + half)
+        half = self._factor(level) * spread if self.freedom > 0 else math.inf
+        return math.exp(value), math.exp(value - half), float(np.exp(value + half))
 
 
 def peak_salt(nu: float, k_eq: float, start: float, slope: float, capacity: float, solid: float) -> float:

@@ -84,10 +84,29 @@ class Free:
 
 
 @dataclass(frozen=True)
+class Shear:
+    """Two parameters of which only a sum is well told: the coordinate of `moved` + `factor` times the value
+    of `by`.
+
+    Of a protein on an ion exchanger this is ln k_eq + nu ln(capacity / salt), its retention at the salt at
+    which it elutes: ln nu and ln k_eq lie in a curved valley, ln nu and this in a straight one.
+    """
+
+    moved: str
+    by: str
+    factor: float
+
+
+@dataclass(frozen=True)
 class Space:
-    """All free parameters in order; coordinates are arrays (n,)."""
+    """All free parameters in order; coordinates are arrays (n,).
+
+    Optimisers, emulators and Monte Carlo work in straight coordinates, which `shears` make of them (both of
+    the same volume, so that densities are the same).
+    """
 
     free: tuple[Free, ...]
+    shears: tuple[Shear, ...] = ()
 
     def __post_init__(self) -> None:
         findings = []
@@ -151,4 +170,37 @@ class Space:
 
     def without(self, paths: Sequence[str]) -> Space:
         """The space in which `paths` are held."""
-        return Space(tuple(item for item in self.free if item.path not in paths))
+        free = tuple(item for item in self.free if item.path not in paths)
+        return Space(free, tuple(s for s in self.shears if s.moved not in paths and s.by not in paths))
+
+    def straight(self, coordinates: Array) -> Array:
+        """Straight coordinates (..., n) of coordinates (..., n)."""
+        return self._sheared(coordinates, 1.0)
+
+    def plain(self, straight: Array) -> Array:
+        """Coordinates (..., n) of straight ones (..., n)."""
+        return self._sheared(straight, -1.0)
+
+    @property
+    def straight_bounds(self) -> tuple[Array, Array]:
+        """A box in straight coordinates that holds that of the bounds."""
+        return self.straight(self.bounds[0]), self.straight(self.bounds[1])
+
+    def stretch(self, straight: Array) -> Array:
+        """Derivatives (n, n) of the coordinates by the straight ones at `straight` (n,)."""
+        matrix = np.eye(len(self.free))
+        for item in self.shears:
+            by = self.paths.index(item.by)
+            free = self.free[by]
+            slope = free.back(float(straight[by])) if free.scale is Scale.LOG else free.step
+            matrix[self.paths.index(item.moved), by] = -item.factor * slope
+        return matrix
+
+    def _sheared(self, points: Array, sign: float) -> Array:
+        out = np.array(points, dtype=np.float64)
+        for item in self.shears:
+            by = self.paths.index(item.by)
+            free, place = self.free[by], points[..., by]
+            value = np.exp(np.minimum(place, 700.0)) if free.scale is Scale.LOG else place * free.step
+            out[..., self.paths.index(item.moved)] += sign * item.factor * value
+        return out

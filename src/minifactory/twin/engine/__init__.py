@@ -1,12 +1,12 @@
 """The simulation engine: a network of units, integrated through sections or online. See docs/engine.md."""
 
 from minifactory.twin.engine.accuracy import ACCURACY, Accurate, integrate_to
-from minifactory.twin.engine.batch import Batch, Cancellation, Variant, simulate_many
+from minifactory.twin.engine.batch import Batch, Cancellation, Variant, simulate_each, simulate_many
 from minifactory.twin.engine.cyclic import Cycle, SteadyCycle, Way, steady_cycle
 from minifactory.twin.engine.levels import LevelEvent, Levels, vessel_levels
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.sections import Section, Tolerance
-from minifactory.twin.engine.sensitivity import Sensitivity, sensitivities
+from minifactory.twin.engine.sensitivity import Sensitivity, sensitivities, sensitivities_of_each
 from minifactory.twin.engine.solution import MassBalance, Solution, integrate
 from minifactory.twin.engine.specification import (
     Bed,
@@ -50,6 +50,8 @@ __all__ = [
     "integrate",
     "integrate_to",
     "sensitivities",
+    "sensitivities_of_each",
+    "simulate_each",
     "simulate_many",
     "steady_cycle",
     "vessel_levels",

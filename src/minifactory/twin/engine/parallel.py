@@ -35,33 +35,33 @@ def run_all(
     threads: int,
     cancel: Integers | None = None,
     progress: Callable[[int, int], None] | None = None,
-    plan: Array | None = None,
+    plans: Sequence[Array] | None = None,
     card: bool = False,
 ) -> list[Outcome]:
     """Solution or fault of every task, in order.
 
-    `plan` (steps,) forces these steps on all tasks, see :func:`solution.run`. `progress` is called with done
-    and total after each simulation. With `card` all run on a graphics card; EnvironmentFault where there is
-    none, InputError for a model that it does not know.
+    `plans` (steps,), one per task, force these steps on the tasks, see :func:`solution.run`. `progress` is
+    called with done and total after each simulation. With `card` all run on a graphics card; EnvironmentFault
+    where there is none, InputError for a model that it does not know.
     """
     stop = np.zeros(1, dtype=np.int64) if cancel is None else cancel
+    forced = plans is not None
     outcomes: list[Outcome | None] = [None] * len(tasks)
     groups: dict[bytes, list[int]] = {}
     for i, task in enumerate(tasks):
         groups.setdefault(_structure(task), []).append(i)
-    alone: list[int] = []
-    done = 0
+    told = 0
 
     def tell(finished: int) -> None:
-        nonlocal done
-        while done < finished:
-            done += 1
+        nonlocal told
+        while told < finished:
+            told += 1
             if progress is not None:
-                progress(done, len(tasks))
+                progress(told, len(tasks))
 
     def one(i: int) -> None:
         try:
-            outcomes[i] = run(tasks[i], None if plan is None else plan.copy(), plan is not None, stop)
+            outcomes[i] = run(tasks[i], None if plans is None else plans[i].copy(), forced, stop)
         except SolverError as fault:
             outcomes[i] = fault
 
@@ -69,7 +69,7 @@ def run_all(
         outcome = outcomes[i]
         try:
             assert outcome is not None
-            outcomes[i] = held(tasks[i], outcome, None, plan is not None, stop)
+            outcomes[i] = held(tasks[i], outcome, None, forced, stop)
         except SolverError as fault:
             outcomes[i] = fault
 
@@ -77,41 +77,54 @@ def run_all(
         if card:
             for members in groups.values():
                 gpu.check_offered(tasks[members[0]])
-        for members in groups.values():
-            if card:
+            for members in groups.values():
                 for i, outcome in zip(members, gpu.run_on_card([tasks[i] for i in members]), strict=True):
                     outcomes[i] = outcome
                 for _ in pool.map(hold, members):
                     pass
-                tell(done + len(members))
-                continue
-            tables = _lane_tables(tasks[members[0]]) if len(members) >= LEAST else None
+                tell(told + len(members))
+            return [outcome for outcome in outcomes if outcome is not None]
+        alone: list[int] = []
+        laned: list[tuple[list[int], Jobs]] = []
+        workers: list[Future[None]] = []
+        for members in groups.values():
+            own = [tasks[i] for i in members]
+            tables = _lane_tables(own[0]) if len(members) >= LEAST else None
             if tables is None:
                 alone += members
                 continue
-            own = [tasks[i] for i in members]
-            plans = None if plan is None else np.tile(plan, (len(members), 1))
-            jobs = jobs_of(own, plans, stop)
-            workers = [
-                pool.submit(_work, own[0], tables, jobs, plan is not None)
+            jobs = jobs_of(own, None if plans is None else _padded([plans[i] for i in members]), stop)
+            laned.append((members, jobs))
+            workers += [
+                pool.submit(_work, own[0], tables, jobs, forced)
                 for _ in range(min(threads, -(-len(members) // WIDTH)))
             ]
-            before = done
-            _await(workers, lambda jobs=jobs, before=before: tell(  # type: ignore[misc]
-                before + int(np.count_nonzero(jobs.status != control.RUNNING))
-            ))  # fmt: skip
+        singles = [pool.submit(one, i) for i in alone]
+        _await(
+            [*workers, *singles],
+            lambda: tell(
+                sum(int(np.count_nonzero(jobs.status != control.RUNNING)) for _, jobs in laned)
+                + sum(future.done() for future in singles)
+            ),
+        )
+        for members, jobs in laned:
             for job, i in enumerate(members):
                 try:
                     outcomes[i] = solution_of(tasks[i], jobs, job)
                 except SolverError as fault:
                     outcomes[i] = fault
-            # Fronts that the mesh could not hold, one by one.
-            for _ in pool.map(hold, members):
-                pass
-        before = done
-        singles = [pool.submit(one, i) for i in alone]
-        _await(singles, lambda: tell(before + sum(future.done() for future in singles)))
+        # Fronts that the mesh could not hold, one by one.
+        for _ in pool.map(hold, [i for members, _ in laned for i in members]):
+            pass
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _padded(plans: Sequence[Array]) -> Array:
+    """Plans (jobs, steps) in one array; what stands behind the last step of a job is never looked at."""
+    table = np.zeros((len(plans), max(len(plan) for plan in plans)))
+    for row, plan in zip(table, plans, strict=True):
+        row[: len(plan)] = plan
+    return table
 
 
 def _await(futures: Sequence[Future[None]], look: Callable[[], None]) -> None:
@@ -126,13 +139,13 @@ def _await(futures: Sequence[Future[None]], look: Callable[[], None]) -> None:
 
 def _structure(task: Task) -> bytes:
     """Equal for tasks that may step together."""
-    tb, shape = task.network.layout.tables, (task.flows.shape[2], task.inlets.shape[2])
+    tb, shape = task.tables, (task.flows.shape[2], task.inlets.shape[2])
     # A parameter that may be an index of a component must be the same in all lanes.
     p = tb.law_parameters
     index = np.where((p >= 0.0) & (p < tb.components) & (p == np.floor(p)), p, -1.0)
     arrays = (
         tb.unit, tb.order, tb.link_source, tb.link_target, tb.link_end, tb.out_links, tb.group,
-        tb.operators, tb.floor, index,
+        tb.operators, tb.floor, index, task.output_times,
     )  # fmt: skip
     head = f"{shape} {task.relative} {task.max_steps} {task.ports} {tb.law_parameters.shape}"
     return head.encode() + b"".join(array.tobytes() for array in arrays)
@@ -144,16 +157,16 @@ def _lane_tables(task: Task) -> Tables | None:
     A law may run through Python; and where liquid goes round or backwards, the order of solution may differ
     from one simulation to the next.
     """
-    layout = task.network.layout
-    if layout.sizes.torn > 0 or np.any(layout.tables.link_end):
+    layout, tables = task.network.layout, task.tables
+    if layout.sizes.torn > 0 or np.any(tables.link_end):
         return None
-    unit = layout.tables.unit.copy()
+    unit = tables.unit.copy()
     for u, binding in enumerate(layout.bindings):
         if binding is not None and binding.bound:
             unit[u, LAW] = law_address(binding.law, lanes=True)
             if unit[u, LAW] == 0:
                 return None
-    return layout.tables._replace(unit=unit)
+    return tables._replace(unit=unit)
 
 
 def _work(task: Task, tables: Tables, jobs: Jobs, forced: bool) -> None:

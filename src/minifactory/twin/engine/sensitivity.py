@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,8 +43,11 @@ class Sensitivity:
     passed: Array
 
 
+Build = Callable[[Mapping[str, float]], Variant]
+
+
 def sensitivities(
-    build: Callable[[Mapping[str, float]], Variant],
+    build: Build,
     at: Mapping[str, float],
     output_times: Array,
     ports: Sequence[str],
@@ -70,33 +74,73 @@ def sensitivities(
     InputError, SolverError
         As :func:`integrate`, also for a perturbed simulation.
     """
+    return sensitivities_of_each([(build, output_times)], at, ports, tolerance, steps=steps, threads=threads)[
+        0
+    ]
+
+
+def sensitivities_of_each(
+    runs: Sequence[tuple[Build, Array]],
+    at: Mapping[str, float],
+    ports: Sequence[str],
+    tolerance: Tolerance | None = None,
+    *,
+    steps: Mapping[str, float] | None = None,
+    one_sided: bool = False,
+    threads: int | None = None,
+) -> list[Sensitivity]:
+    """:func:`sensitivities` of several simulations with the same parameters, all together.
+
+    Parameters
+    ----------
+    runs : sequence of (callable, ndarray)
+        Build and output times of each.
+    one_sided : bool
+        Differences to the base run instead of central ones: half the work, an error of the order of the
+        relative step instead of its square.
+
+    The others are those of :func:`sensitivities`, and so is what is raised.
+    """
     chosen = tolerance or Tolerance()
     names = tuple(at)
     if not names:
         raise InputError(Finding("sensitivities", "no parameters", "at least one"))
+    count = threads or os.cpu_count() or 1
 
-    def task(values: Mapping[str, float]) -> Task:
-        variant = build(values)
-        return prepare(variant.network, variant.state, variant.sections, output_times, ports, chosen)
+    def task(run: tuple[Build, Array], values: Mapping[str, float]) -> Task:
+        variant = run[0](values)
+        return prepare(variant.network, variant.state, variant.sections, run[1], ports, chosen)
 
-    centre = task(at)
-    plan = np.zeros(chosen.max_steps)
-    base = run(centre, plan)
-    plan = plan[: base.steps].copy()
+    def with_plan(centre: Task) -> tuple[Solution, Array]:
+        plan = np.zeros(chosen.max_steps)
+        solution = run(centre, plan)
+        return solution, plan[: solution.steps].copy()
+
+    with ThreadPoolExecutor(count) as pool:
+        bases = list(pool.map(with_plan, [task(each, at) for each in runs]))
     # Absolute tolerances do not matter on forced steps, but the norm must stay finite.
     given = dict(steps or {})
     widths = {name: given.get(name, RELATIVE_STEP * (abs(at[name]) or 1.0)) for name in names}
-
-    sides = [task({**at, name: at[name] + sign * widths[name]}) for name in names for sign in (1.0, -1.0)]
-    pairs: list[Solution] = []
-    for outcome in run_all(sides, threads=threads or os.cpu_count() or 1, plan=plan):
+    signs = (1.0,) if one_sided else (1.0, -1.0)
+    moved = [{**at, name: at[name] + sign * widths[name]} for name in names for sign in signs]
+    sides = [
+        replace(task(each, values), monotone=bool(base.smeared))
+        for each, (base, _) in zip(runs, bases, strict=True)
+        for values in moved
+    ]
+    plans = [plan for _, plan in bases for _ in moved]
+    found: list[Solution] = []
+    for outcome in run_all(sides, threads=count, plans=plans):
         if not isinstance(outcome, Solution):
             raise outcome
-        pairs.append(outcome)
-    outlet = np.stack(
-        [(pairs[2 * i].outlet - pairs[2 * i + 1].outlet) / (2.0 * widths[n]) for i, n in enumerate(names)]
-    )
-    passed = np.stack(
-        [(pairs[2 * i].passed - pairs[2 * i + 1].passed) / (2.0 * widths[n]) for i, n in enumerate(names)]
-    )
-    return Sensitivity(base, names, outlet, passed)
+        found.append(outcome)
+    out = []
+    for at_run, (base, _) in enumerate(bases):
+        own = found[at_run * len(moved) : (at_run + 1) * len(moved)]
+        pairs = [(each, base) for each in own] if one_sided else list(zip(own[::2], own[1::2], strict=True))
+        lengths = [widths[name] * (1.0 if one_sided else 2.0) for name in names]
+        parts = list(zip(pairs, lengths, strict=True))
+        outlet = np.stack([(up.outlet - down.outlet) / length for (up, down), length in parts])
+        passed = np.stack([(up.passed - down.passed) / length for (up, down), length in parts])
+        out.append(Sensitivity(base, names, outlet, passed))
+    return out

@@ -160,7 +160,7 @@ def balance_of(layout: Layout, before: Array, after: Array) -> MassBalance:
 
 @dataclass(frozen=True)
 class Task:
-    """A checked integration, ready to run."""
+    """A checked integration, ready to run; `monotone`: with the scheme of first order from the start."""
 
     network: Network
     times: Array
@@ -175,6 +175,13 @@ class Task:
     scales: Array
     least: Array
     undershoot: float
+    monotone: bool = False
+
+    @property
+    def tables(self) -> Tables:
+        """The tables of the network with the operators of its scheme."""
+        layout = self.network.layout
+        return layout.holding() if self.monotone else layout.tables
 
 
 def prepare(
@@ -222,7 +229,7 @@ def run(
     `forced` they are taken from there, whatever their error. ``cancel[0]`` not zero stops the run.
     """
     try:
-        outcome: Solution | SolverError = run_on(task, task.network.layout.tables, plan, forced, cancel)
+        outcome: Solution | SolverError = run_on(task, task.tables, plan, forced, cancel)
     except SolverError as fault:
         outcome = fault
     return held(task, outcome, plan, forced, cancel)
@@ -236,7 +243,7 @@ def held(
     Not on forced steps, which repeat what another run did.
     """
     layout = task.network.layout
-    may_hold = not forced and task.undershoot < np.inf and bool(np.any(layout.fronts))
+    may_hold = not forced and not task.monotone and task.undershoot < np.inf and bool(np.any(layout.fronts))
     if isinstance(outcome, SolverError):
         if not may_hold or (cancel is not None and cancel[0] != 0):
             raise outcome
