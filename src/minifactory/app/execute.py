@@ -182,9 +182,9 @@ def _at_the_desk(
     runs: Path | None,
 ) -> Status:
     if runs is None:
-        return _supervise(case, link, engine, reply, watcher, ask)
+        return supervise(case, link, engine, reply, watcher, ask)
     with open_desk(engine, case, identifier, runs) as desk:
-        return _supervise(case, link, engine, reply, watcher, ask, desk)
+        return supervise(case, link, engine, reply, watcher, ask, desk)
 
 
 def take_up_run(
@@ -264,7 +264,7 @@ def levels_of(case: Case) -> Levels:
     )
 
 
-def _supervise(
+def supervise(
     case: Case,
     link: Link,
     engine: Engine,

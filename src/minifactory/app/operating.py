@@ -66,6 +66,7 @@ class Desk:
         self._recipe: Recipe = case.recipe
         self._edits = 0
         self._asked_to_stand = False
+        self.endpoint = ""
         self.log = RunLog(case.table)
         engine.subscribe(self.log)
         self._kinds: Mapping[str, Callable[[str, Level, Mapping[str, Any]], Said]] = {
@@ -379,9 +380,16 @@ def as_changed(case: Case, folder: Path, version: str) -> Case:
 
 @contextmanager
 def open_desk(
-    engine: Engine, case: Case, identifier: str, runs: Path, say: Callable[[str], None] | None = None
+    engine: Engine,
+    case: Case,
+    identifier: str,
+    runs: Path,
+    say: Callable[[str], None] | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Desk]:
     """The desk of `engine`, reachable from other processes of this user while the block runs.
+
+    Peers read there what the controller has to tell them.
 
     A desk that cannot listen is told and does not keep the run from going on.
     """
@@ -389,7 +397,12 @@ def open_desk(
     skid = case.bound.skid
     own = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
     introduce(own, own_identity(pki_folder("operator"), "urn:minifactory:operator"))
-    server = DeskServer(own, skid, COMMANDS, desk.shown, desk.decide)
+    introduce(own, own)  # peers of the same owner
+
+    def words() -> str:
+        return json.dumps([item.as_dict() for item in engine.exchange.lately])
+
+    server = DeskServer(own, skid, COMMANDS, desk.shown, desk.decide, words, host)
     try:
         server.start()
     except MiniFactoryError as fault:
@@ -398,6 +411,7 @@ def open_desk(
         yield desk
         return
     try:
+        desk.endpoint = server.endpoint
         with announced(skid, server.endpoint, identifier, case.name, runs):
             yield desk
     finally:

@@ -165,11 +165,11 @@ def run_plant(
     with Writer(store, folder / "spool") as writer:
         states = _run(case, plant, options, writer, names, folder, watcher, notes or {})
         writer.flush()
-        _file_contents(case, plant.contents(), writer, store, names)
+        file_contents(case, plant.contents(), writer, store, names)
     refuse_incomplete(writer, str(folder / DATABASE))
     for skid, status in states.items():
         tell(f"{skid} ended in state {status.state.value}: {status.reason.rstrip('.')}.")
-    return _concluded(case, identifier, prediction, passed, store, names, folder, started)
+    return concluded(case, identifier, prediction, passed, store, names, folder, started)
 
 
 def faults_by_skid(faults: tuple[str, ...], skids: tuple[str, ...]) -> dict[str, list[str]]:
@@ -237,7 +237,7 @@ def _run(
                 own.bound,
                 names[skid],
                 origin=link.origin,
-                provenance={**_provenance(case, options, names), **notes},
+                provenance={**provenance(case, options, names), **notes},
                 levels=levels_of(own),
             )
             engine.command("start", "command line")
@@ -295,11 +295,12 @@ def _interruptible(engines: Mapping[str, Engine]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _provenance(case: Case, options: Options, names: Mapping[str, str]) -> Mapping[str, str]:
+def provenance(case: Case, options: Options, names: Mapping[str, str]) -> Mapping[str, str]:
+    """What the record of every skid says of where its run comes from."""
     return {
         **{f"sha256 {name}": value for name, value in case.hashes.items()},
         "software": f"MiniFactory {version('minifactory')}",
-        "backend": "in memory",
+        "backend": "in memory" if options.in_memory else "OPC UA",
         "speed": options.speed_text,
         "scan": f"{options.scan:g} s of process time",
         "skid seed": str(options.seed),
@@ -307,7 +308,7 @@ def _provenance(case: Case, options: Options, names: Mapping[str, str]) -> Mappi
     }
 
 
-def _file_contents(
+def file_contents(
     case: Case, found: Contents, writer: Writer, store: Store, names: Mapping[str, str]
 ) -> None:
     """Put what the vessels truly hold into the record of the skid that filled them or drew from them."""
@@ -324,7 +325,7 @@ def _file_contents(
         file_analysis(of_skid(case, skid), writer, run, own, datetime.now(UTC))
 
 
-def _concluded(
+def concluded(
     case: Case,
     identifier: str,
     prediction: PlantPrediction,

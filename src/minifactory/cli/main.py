@@ -181,6 +181,18 @@ def skid(
 app.add_typer(orbit_app, name="orbit", rich_help_panel="Run")
 
 
+@app.command("fleet", rich_help_panel="Run")
+def fleet_command(
+    case: Annotated[str, typer.Option(help="Only those of this case.", metavar="NAME")] = "",
+    as_json: Json = False,
+) -> None:
+    """All Orbits that run: state, phase, transfers, whom they wait for, alarms."""
+    from minifactory.cli import fleet
+
+    with told(as_json):
+        fleet.fleet(case, as_json)
+
+
 @app.command("service", rich_help_panel="Run")
 def service_command(
     kind: Annotated[str, typer.Argument(help="analysis", metavar="KIND", show_default=False)],

@@ -11,6 +11,7 @@ from minifactory.app.home import runs_folder
 from minifactory.app.links import Options
 from minifactory.app.predict_plant import predict_plant
 from minifactory.app.run_plant import faults_by_skid, run_plant
+from minifactory.app.supervising import run_fleet
 from minifactory.campaign.gate import gate
 from minifactory.cli.kernels import warm_up
 from minifactory.cli.output import Exit, print_json, stderr, stdout
@@ -32,14 +33,13 @@ def run_several(
     open_record: bool,
 ) -> None:
     """Run a case on all its skids and end with the exit code of its outcome; the record's path comes last."""
-    if chosen.connect or chosen.speed is not None:
-        given = "--connect" if chosen.connect else "--speed"
+    if chosen.connect:
         raise InputError(
             Finding(
-                given,
+                "--connect",
                 f"a case on {len(case.bounds)} skids",
-                "the virtual plant in memory at --speed max",
-                "Skids of one case run together in one process so far.",
+                "the virtual plant",
+                "Orbits of real skids are started one by one so far (docs/network.md).",
             )
         )
     for skid, texts in faults_by_skid(chosen.faults, tuple(case.bounds)).items():
@@ -49,9 +49,11 @@ def run_several(
     with bar() as progress:
         prediction = predict_plant(case, samples, progress)
     passed = gate(prediction.whole, case.targets)
-    outcome = run_plant(
-        case, chosen, runs_folder(runs), prediction, passed, watcher=_Lines(), say=stderr.print
-    )
+    place = runs_folder(runs)
+    if chosen.in_memory:
+        outcome = run_plant(case, chosen, place, prediction, passed, watcher=_Lines(), say=stderr.print)
+    else:
+        outcome = run_fleet(case, chosen, place, prediction, passed, say=stderr.print)
     tell_verdict(outcome.verdict, outcome.gate, outcome.prediction.whole)
     if as_json:
         print_json(outcome.as_dict())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time as computing
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -34,6 +35,9 @@ class LockStepBackend:
         What must be there.
     tag_map : TagMap, optional
         Where it is.
+    others : float
+        s of real time for which process time may stand still because other controllers have not granted it
+        yet; 0 where this one is the only one.
 
     Raises
     ------
@@ -41,8 +45,11 @@ class LockStepBackend:
         No secured session, a tag map that does not fit, or a server that runs by itself.
     """
 
-    def __init__(self, target: Target, table: TagTable, tag_map: TagMap | None = None) -> None:
+    def __init__(
+        self, target: Target, table: TagTable, tag_map: TagMap | None = None, others: float = 0.0
+    ) -> None:
         self.table = table
+        self._others = others
         self._target = target
         self._lost: EquipmentError | None = None
         self._image: Mapping[str, Reading] = {}
@@ -87,11 +94,14 @@ class LockStepBackend:
         EquipmentError
             When the link is down or the skid failed.
         """
+        stands_since = computing.monotonic()
         while self._time < process_time:
             step = min(process_time, self._time + LONGEST_STEP)
             before = self._time
             self._time, self._image = self._run(self._client.advance(step))
-            if not self._time > before:
+            if self._time > before:
+                stands_since = computing.monotonic()
+            elif computing.monotonic() - stands_since >= self._others:
                 self._lost = EquipmentError(
                     Finding(
                         f"driver {self._target.url}",
@@ -104,6 +114,10 @@ class LockStepBackend:
     def now(self) -> float:
         """The skid's process time in s."""
         return self._time
+
+    def leave(self) -> None:
+        """This controller grants no more time; where the process is shared, it goes on with the others."""
+        self._time, self._image = self._run(self._client.advance(math.inf))
 
     def close(self) -> None:
         """End the session; idempotent."""

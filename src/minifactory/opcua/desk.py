@@ -1,6 +1,7 @@
 """A controller's desk as an OPC UA server in a thread of its own, and the client that speaks to it.
 
     Objects/Desk   State, Reason, Run, Phase, Status (JSON)      variables, read-only
+                   Words (JSON)                                  what peers are told, of the last scans
                    Start, Hold, Pause, ...  (Owner)              -> Accepted, Reason
                    Request (Owner, Request as JSON)              -> Accepted, Reason, Result as JSON
 
@@ -29,7 +30,9 @@ from minifactory.opcua.certificates import Identity
 from minifactory.opcua.session import SESSION_LIFETIME, Target, open_session
 
 NAMESPACE = "urn:minifactory:desk"
-FOLDER, REQUEST = "Desk", "Request"
+FOLDER, REQUEST, WORDS = "Desk", "Request", "Words"
+WORDS_PERIOD = 0.05
+"""s of real time between two looks at whether there is something new to tell subscribers."""
 SHOWN = ("State", "Reason", "Run", "Phase", "Status")
 START_PATIENCE = 30.0
 """s of real time in which the server must listen."""
@@ -53,6 +56,11 @@ class DeskServer:
         The texts of :data:`SHOWN`, by name; called in the server's thread.
     answer : callable
         Decides a request; may block.
+    words : callable, optional
+        What peers are told (JSON): in answer to a read as it is at that moment, to subscribers when it has
+        changed.
+    host : str
+        Address to listen on; loopback by default.
     """
 
     def __init__(
@@ -62,8 +70,11 @@ class DeskServer:
         commands: Sequence[str],
         shown: Callable[[], Mapping[str, str]],
         answer: Answer,
+        words: Callable[[], str] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.endpoint = ""
+        self._words, self._host = words, host
         self._identity, self._name, self._commands = identity, name, tuple(commands)
         self._shown, self._answer = shown, answer
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,21 +120,37 @@ class DeskServer:
         server.iserver.max_session_timeout_ms = SESSION_LIFETIME * 1000.0
         await server.init()
         await server.set_application_uri(self._identity.application_uri)
-        server.set_endpoint(f"opc.tcp://127.0.0.1:0/orbit/{self._name}")
+        server.set_endpoint(f"opc.tcp://{self._host}:0/orbit/{self._name}")
         server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
         server.set_identity_tokens([ua.AnonymousIdentityToken])
         server.iserver.certificate = x509.load_der_x509_certificate(self._identity.certificate)
         server.iserver.private_key = load_pem_private_key(self._identity.key, password=None)
         await self._build(server)
         await server.start()
+        telling = None if self._words is None else asyncio.create_task(self._tell(server))
         try:
             binary = server.bserver
             assert binary is not None
-            self.endpoint = f"opc.tcp://127.0.0.1:{binary.port}/orbit/{self._name}"
+            self.endpoint = f"opc.tcp://{self._host}:{binary.port}/orbit/{self._name}"
             self._listening.set()
             await self._stop.wait()
         finally:
+            if telling is not None:
+                telling.cancel()
             await server.stop()
+
+    async def _tell(self, server: Any) -> None:
+        """Offer what peers are told to those who subscribed to it, when it has changed."""
+        index = await server.get_namespace_index(NAMESPACE)
+        attributes = server.iserver.aspace[ua.NodeId(f"{FOLDER}.{WORDS}", index)].attributes
+        told = ""
+        while True:
+            await asyncio.sleep(WORDS_PERIOD)
+            value = self._said()
+            if value.Value.Value != told:
+                told = value.Value.Value
+                for handle, callback in list(attributes[ua.AttributeIds.Value].datachange_callbacks.items()):
+                    await callback(handle, value)
 
     async def _build(self, server: Any) -> None:
         index = await server.register_namespace(NAMESPACE)
@@ -134,6 +161,9 @@ class DeskServer:
                 node.nodeid, lambda _node, _attribute, name=name: self._value(name)
             )
         texts = [ua.VariantType.String]
+        if self._words is not None:
+            node = await folder.add_variable(ua.NodeId(f"{FOLDER}.{WORDS}", index), f"{index}:{WORDS}", "")
+            server.iserver.set_attribute_value_callback(node.nodeid, lambda _node, _attribute: self._said())
         outputs = [ua.VariantType.Boolean, ua.VariantType.String]
         for command in self._commands:
             name = command.capitalize()
@@ -150,6 +180,10 @@ class DeskServer:
 
     def _value(self, name: str) -> ua.DataValue:
         return ua.DataValue(ua.Variant(str(self._shown().get(name, "")), ua.VariantType.String))
+
+    def _said(self) -> ua.DataValue:
+        assert self._words is not None
+        return ua.DataValue(ua.Variant(self._words(), ua.VariantType.String))
 
     def _method(self, command: str) -> Any:
         async def call(_parent: ua.NodeId, owner: ua.Variant) -> list[ua.Variant]:

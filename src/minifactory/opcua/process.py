@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from minifactory.errors import EquipmentError, Finding
 from minifactory.opcua.server import ServerSettings, SkidServer
@@ -41,16 +41,19 @@ class ServerProcess:
     ----------
     process : Popen
         The child.
-    endpoint : str
-        Where it listens.
+    announced : Mapping
+        What it said when it listened: ``endpoint``, or ``endpoints`` by name where it serves several.
     log : file
         What it wrote on standard error.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], endpoint: str, log: IO[bytes]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], announced: Mapping[str, Any], log: IO[bytes]
+    ) -> None:
         self._process = process
         self._log = log
-        self.endpoint = endpoint
+        self.endpoints: Mapping[str, str] = dict(announced.get("endpoints", {}))
+        self.endpoint = str(announced.get("endpoint", ""))
 
     @property
     def pid(self) -> int:
@@ -151,6 +154,12 @@ def announce(endpoint: str) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
+def announce_all(endpoints: Mapping[str, str]) -> None:
+    """The same for a process that serves several, by name."""
+    print(json.dumps({"endpoints": dict(endpoints)}), flush=True)  # noqa: T201 - the protocol with the parent
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
 @contextlib.contextmanager
 def _end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Iterator[None]:
     """Set `stop` when standard input ends; a terminal or a file as standard input is left alone."""
@@ -172,7 +181,7 @@ def _end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Itera
         loop.remove_reader(descriptor)
 
 
-def _announcement(process: subprocess.Popen[bytes], log: IO[bytes], timeout: float) -> str:
+def _announcement(process: subprocess.Popen[bytes], log: IO[bytes], timeout: float) -> Mapping[str, Any]:
     assert process.stdout is not None
     where = f"server process {process.pid}"
     deadline = time.monotonic() + timeout
@@ -193,10 +202,11 @@ def _announcement(process: subprocess.Popen[bytes], log: IO[bytes], timeout: flo
                 raise EquipmentError(Finding(where, found, remedy=_tail(log)))
             heard += part
     try:
-        return str(json.loads(heard.split(b"\n", 1)[0])["endpoint"])
+        said = json.loads(heard.split(b"\n", 1)[0])
+        return {"endpoints": said["endpoints"]} if "endpoints" in said else {"endpoint": said["endpoint"]}
     except (ValueError, KeyError, TypeError) as fault:
-        said = heard[:80].decode(errors="replace")
-        raise EquipmentError(Finding(where, f"it said {said!r}", "a JSON line with its endpoint")) from fault
+        text = heard[:80].decode(errors="replace")
+        raise EquipmentError(Finding(where, f"it said {text!r}", "a JSON line with its endpoint")) from fault
 
 
 def _end(process: subprocess.Popen[bytes], patience: float = STOP_TIMEOUT) -> None:

@@ -32,7 +32,7 @@ from minifactory.opcua.admission import Admission, GuardedServer
 from minifactory.opcua.certificates import Identity
 from minifactory.opcua.layout import LayoutOf, own_layout
 from minifactory.opcua.publication import Publication
-from minifactory.opcua.source import Console, TagSource
+from minifactory.opcua.source import Console, Shared, TagSource
 from minifactory.opcua.wire import DATA_VARIANTS
 from minifactory.signals.backend import InstructionRefused
 from minifactory.signals.tags import Instruction
@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 LONGEST_STEP = 60.0  # s of process time in one call, so that the server stays responsive
 LONGEST_STANDSTILL = 1.0  # s; time lost while the process was stopped or asleep beyond this is not caught up
 ANNOUNCE_PERIOD = 0.1  # s
+OTHERS_PATIENCE = 0.5  # s of real time in which one call waits for the time that others have to grant
 LONGEST_SESSION = 3600.0  # s without any request
 MOST_CONNECTIONS = 100
 
@@ -246,11 +247,19 @@ class SkidServer:
         if fault := _argument_fault(arguments, (ua.VariantType.Double,)):
             return fault
         asked = arguments[0].Value
+        if isinstance(publication.source, Shared):
+            publication.refresh()  # others may have moved it
+            if asked == math.inf:  # the controller takes its leave
+                publication.source.release()
+                asked = -math.inf
         now = publication.image.time
         if math.isnan(asked) or asked > now + LONGEST_STEP:
             return ua.StatusCode(ua.UInt32(ua.StatusCodes.BadOutOfRange))
         try:
-            if asked > now:
+            if asked > now and isinstance(publication.source, Shared):
+                await publication.source.reach(asked, OTHERS_PATIENCE)
+                publication.refresh()
+            elif asked > now:
                 publication.advance(asked)
         except Exception as fault_of_source:
             self._fail(fault_of_source)

@@ -91,6 +91,14 @@ class Session:
         """The services of the stack's session (read, write, call, browse, ...)."""
         return self._client.uaclient.session
 
+    async def subscribe(self, period: float, handler: Any) -> Any:
+        """A subscription of the stack with messages at most every `period` ms, told to `handler`."""
+        return await self._client.create_subscription(period, handler)
+
+    def node(self, nodeid: ua.NodeId) -> Any:
+        """The stack's node, for subscriptions."""
+        return self._client.get_node(nodeid)
+
     @property
     def is_open(self) -> bool:
         """Whether the connection stands, as far as is known."""

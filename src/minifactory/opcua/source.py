@@ -71,6 +71,17 @@ class TagSource(Protocol):
 
 
 @runtime_checkable
+class Shared(Protocol):
+    """Equipment whose process time goes on only as far as several controllers have granted it."""
+
+    async def reach(self, process_time: float, patience: float) -> None:
+        """Grant time up to `process_time` (s); return when it is reached, or after `patience` s."""
+
+    def release(self) -> None:
+        """Nobody controls it any more: it goes with the others until it is granted time again."""
+
+
+@runtime_checkable
 class Console(Protocol):
     """Equipment at which a person may act on the spot."""
 

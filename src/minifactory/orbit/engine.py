@@ -401,7 +401,7 @@ class Engine:
         self._log.keep(self._sequencer, self._clock.wall(), self._washing, self._instructions.number)
         if (current := self._sequencer.current) is not None:
             safe = self._log.transfers_safe
-            self.exchange.publish(current, self.state.value, self._image, safe)
+            self.exchange.publish(process, current, self.state.value, self._image, safe)
         written, refused = self._dispatch.send(process, link)
         for demand in refused:
             self._sequencer.react(demand)

@@ -29,6 +29,8 @@ LONG = 1800.0
 """s of running time after which a wait is told, with what the peer is doing meanwhile."""
 CLOSED_FOR = 5
 """Scans for which a circle of waits must stand: by then every word of a peer has arrived."""
+KEPT = 3
+"""Scans whose words are kept: in lock-step a peer may be one behind, and takes the word of its own time."""
 TRANSFER, DEADLOCK = "Transfer", "Deadlock"
 OVER = frozenset({"Complete", "Stopped", "Aborted"})
 
@@ -49,6 +51,8 @@ class Word:
         m3 that it has drawn from and delivered to each vessel in this run.
     positions : Mapping of str to float
         How its valves stand through which streams of others run, as ``skid.Valve.Position``.
+    time : float
+        s of process time of the scan that says it.
     heard : float
         s of link time at which it was heard; not told.
     """
@@ -60,6 +64,7 @@ class Word:
     measured: Mapping[str, Any] = field(default_factory=dict)
     vessels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     positions: Mapping[str, float] = field(default_factory=dict)
+    time: float = 0.0
     heard: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,6 +77,7 @@ class Word:
             "measured": dict(self.measured),
             "vessels": {name: list(pair) for name, pair in self.vessels.items()},
             "positions": dict(self.positions),
+            "time": self.time,
         }
 
 
@@ -91,6 +97,7 @@ def word(document: Mapping[str, Any]) -> Word:
         dict(document["measured"]),
         {str(name): (float(pair[0]), float(pair[1])) for name, pair in document["vessels"].items()},
         {str(name): float(value) for name, value in document["positions"].items()},
+        float(document["time"]),
     )
 
 
@@ -101,12 +108,15 @@ class Exchange:
     ----------
     said : Word
         What peers may be told; replaced as a whole, safe to read in any thread.
+    lately : tuple of Word
+        The words of the last scans, the newest last; replaced as a whole, too.
     shown : tuple of str
         Valves whose positions peers need to know.
     """
 
     def __init__(self, skid: str, lock_step: bool) -> None:
         self.said = Word(skid, "Idle")
+        self.lately: tuple[Word, ...] = ()
         self.shown: tuple[str, ...] = ()
         self._skid, self._lock_step = skid, lock_step
         self._words: dict[str, Word] = {}
@@ -136,8 +146,11 @@ class Exchange:
         said = self.words().get(tag.partition(".")[0])
         return None if said is None else said.positions.get(tag)
 
-    def publish(self, current: Current, run_state: str, image: Image, safe: Callable[[], bool]) -> None:
-        """Let peers know where the run stands; of its transfers only what the journal holds."""
+    def publish(
+        self, time: float, current: Current, run_state: str, image: Image, safe: Callable[[], bool]
+    ) -> None:
+        """Let peers know where the run stands at `time` (s of process time); of its transfers only what the
+        journal holds."""
         procedure, levels = current.procedure, current.levels
         states = tuple(procedure.published().values())
         if [item.order for item in states] != [item.order for item in self.said.states] and not safe():
@@ -147,7 +160,8 @@ class Exchange:
         told = procedure.control.published()
         stand = {f"{self._skid}.{name}.Position": image.last(f"{name}.Position") for name in self.shown}
         known = {tag: value for tag, value in stand.items() if value is not None}
-        self.said = Word(self._skid, run_state, procedure.phase_path, states, told, passed, known)
+        self.said = Word(self._skid, run_state, procedure.phase_path, states, told, passed, known, time)
+        self.lately = (*self.lately[1 - KEPT :], self.said)
 
     def guard(self, current: Current, time: float, link: float, alarms: Alarms) -> list[Demand]:
         """Alarm a wait that lasts or cannot end; what is demanded where it cannot: that the run is held.

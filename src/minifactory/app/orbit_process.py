@@ -1,0 +1,354 @@
+"""The process of one Orbit of a plant: it controls one skid, and talks to the Orbits of the others.
+
+    python -m minifactory.app.orbit_process FOLDER SKID
+
+FOLDER is that of the plant's run; ``plant.json`` there says what is run and where the skids are. A process
+that was killed is started again with the same words: its journal says where it stood. When its run has
+ended, it stays at its desk until its peers have ended, too, or its standard input closes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from minifactory.app.case import Case, of_skid, open_case
+from minifactory.app.completeness import refuse_incomplete
+from minifactory.app.execute import controller, levels_of, supervise
+from minifactory.app.home import DATABASE, pki_folder
+from minifactory.app.links import LONGEST_SCAN, SCAN, Link
+from minifactory.app.operating import as_changed, open_desk
+from minifactory.app.peers import HeardPeers, Peers, ReadPeers, say_where, words
+from minifactory.clock import Clock, RealClock, VirtualClock
+from minifactory.drivers import FreeRunningBackend, LockStepBackend
+from minifactory.errors import Finding, InputError, MiniFactoryError
+from minifactory.historian import Store, Writer
+from minifactory.opcua.certificates import Identity, own_identity
+from minifactory.opcua.desk import DeskServer
+from minifactory.opcua.session import Target
+from minifactory.orbit.checkpoint import Checkpoint, checkpoint_of
+from minifactory.orbit.engine import Engine
+from minifactory.orbit.journal import Journal, read_journal
+from minifactory.orbit.policy import Policy
+from minifactory.orbit.restart import OnRestart
+from minifactory.orbit.status import Status
+from minifactory.orbit.transfers import Exchange, Word
+from minifactory.recipe.transfers import transfer_state
+from minifactory.signals import SignalBackend
+
+NOTE, LAST_WORD = "plant.json", "last-word.json"
+OTHERS = 600.0
+"""s of real time for which a plant in lock-step may stand still because an Orbit is away."""
+STEP = 30.0
+"""s of real time for one answer of a skid in lock-step."""
+LINGER = 0.2
+"""s of real time between two looks at whether the peers have ended."""
+
+
+@dataclass(frozen=True)
+class PlantNote:
+    """What every Orbit of a plant has to know, as kept in ``plant.json``.
+
+    Parameters
+    ----------
+    run : str
+        Name of the plant's run; that of a skid is ``run-skid``.
+    case : str
+        Folder of the case.
+    hashes : dict of str to str
+        SHA-256 of its files.
+    runs : str
+        Folder of runs.
+    started : str
+        Wall time (ISO 8601, UTC) at process time 0.
+    speed : float or None
+        Process seconds per second; None: lock-step.
+    scan : float
+        s of process time between two scans in lock-step.
+    skids : dict of str to str
+        URL of the server of every skid.
+    provenance : dict of str to str
+        What the records say of where the runs come from.
+    peers : dict of str to str
+        URL of the desk of an Orbit where it is known beforehand.
+    origin : str
+        ``virtual skid`` or ``skid``.
+    """
+
+    run: str
+    case: str
+    hashes: dict[str, str]
+    runs: str
+    started: str
+    speed: float | None
+    scan: float
+    skids: dict[str, str]
+    provenance: dict[str, str]
+    peers: dict[str, str]
+    origin: str = "virtual skid"
+
+    @property
+    def folder(self) -> Path:
+        """That of the plant's run."""
+        return Path(self.runs) / self.run
+
+    def name_of(self, skid: str) -> str:
+        """The name of the run of `skid`."""
+        return f"{self.run}-{skid}"
+
+    def journal_of(self, skid: str) -> Path:
+        """The journal of the run of `skid`."""
+        return Path(self.runs) / self.name_of(skid) / "journal"
+
+    def write(self) -> None:
+        """Keep it, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fresh = self.folder / f".{NOTE}"
+        with open(fresh, "w", encoding="utf-8") as file:
+            json.dump(asdict(self), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.folder / NOTE)
+
+
+def read_note(folder: Path) -> PlantNote:
+    """The note in the folder of a plant's run; InputError when there is none that can be read."""
+    try:
+        return PlantNote(**json.loads((folder / NOTE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as fault:
+        raise InputError(
+            Finding(str(folder / NOTE), f"cannot be read ({fault})", "the run of a plant")
+        ) from fault
+
+
+def checkpoint_in(journal: Path) -> Checkpoint | None:
+    """Where the run of that journal stood; None when it never began."""
+    record = read_journal(journal)
+    return None if record is None else checkpoint_of(record)
+
+
+class _Told:
+    """A link after each advance of which the peers' words are heard."""
+
+    def __init__(self, backend: LockStepBackend) -> None:
+        self._backend = backend
+        self.peers: Peers | None = None
+        self.table = backend.table
+        self.read, self.write, self.call = backend.read, backend.write, backend.call
+        self.now, self.close = backend.now, backend.close
+
+    def advance(self, process_time: float) -> None:
+        """Let process time run to `process_time` (s); hear the peers."""
+        self._backend.advance(process_time)
+        if self.peers is not None:
+            self.peers.advanced(process_time)
+
+
+def control(note: PlantNote, skid: str, say_to: Any = sys.stderr) -> Status | None:
+    """The last status of the run of `skid`, begun or taken up; None when it had ended before."""
+    opened = open_case(Path(note.case), several=True)
+    changed = [name for name, value in note.hashes.items() if opened.hashes.get(name) != value]
+    if changed:
+        raise InputError(
+            Finding(
+                str(opened.folder / name), f"has changed since {note.run} was started", remedy="Put it back."
+            )
+            for name in changed
+        )
+    case, name = of_skid(opened, skid), note.name_of(skid)
+    others = tuple(each for each in opened.bounds if each != skid)
+    saved = checkpoint_in(note.journal_of(skid))
+    identity = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
+    folder, runs = note.folder, Path(note.runs)
+    journal = Journal(note.journal_of(skid))
+    with ExitStack() as closing:
+        closing.callback(journal.close)
+        if saved is not None and saved.ended:
+            _stay_after_the_end(note, skid, others, identity)
+            return None
+        backend, clock, policy = _link(note, skid, case, identity)
+        closing.callback(backend.close)
+        told: SignalBackend = _Told(backend) if isinstance(backend, LockStepBackend) else backend
+        link = Link(told, clock, policy, note.origin, note.skids[skid], lambda _answers: None)
+        writer = closing.enter_context(Writer(Store(runs / DATABASE), runs / "spool"))
+        engine = controller(case, link, writer, None, None, journal)
+        peers = _peers(folder, others, note, identity, engine, clock)
+        closing.callback(peers.close)
+        if isinstance(told, _Told):
+            told.peers = peers
+        if saved is None:
+            engine.load(
+                case.bound,
+                name,
+                origin=link.origin,
+                provenance=note.provenance,
+                levels=levels_of(case),
+            )
+            reply = engine.command("start", "command line")
+        else:
+            case = as_changed(case, runs / name, saved.version)
+            reply = engine.recover(case.bound, saved, OnRestart.RESUME, levels=levels_of(case))
+        desk = closing.enter_context(open_desk(engine, case, name, runs))
+        say_where(folder, skid, desk.endpoint)
+        status = supervise(case, link, engine, reply, Lines(say_to), None, desk)
+        _keep_last_word(runs / name, engine)
+        if isinstance(backend, LockStepBackend):
+            backend.leave()
+        writer.flush()
+        _linger(peers)
+    refuse_incomplete(writer, str(runs / DATABASE))
+    return status
+
+
+def _link(
+    note: PlantNote, skid: str, case: Case, identity: Identity
+) -> tuple[LockStepBackend | FreeRunningBackend, Clock, Policy]:
+    target = Target(note.skids[skid], identity)
+    if note.speed is None:
+        backend = LockStepBackend(Target(target.url, identity, timeout=STEP), case.table, others=OTHERS)
+        clock = VirtualClock(max(0.0, backend.now()), datetime.fromisoformat(note.started))
+        return backend, clock, Policy.in_lock_step(note.scan)
+    scan = min(SCAN, LONGEST_SCAN / note.speed)
+    free = FreeRunningBackend(target, case.table, None, period=scan)
+    return free, RealClock(note.speed), Policy(scan=scan * note.speed)
+
+
+def _peers(
+    folder: Path,
+    others: tuple[str, ...],
+    note: PlantNote,
+    identity: Identity,
+    engine: Engine,
+    clock: Clock,
+) -> Peers:
+    if note.speed is None:
+        return ReadPeers(folder, others, note.peers, identity, engine.exchange)
+    return HeardPeers(folder, others, note.peers, identity, engine.exchange, clock.link_time)
+
+
+def _linger(peers: Peers) -> None:
+    """Stay at the desk until nobody needs our last word any more."""
+    with _told_to_go() as go:
+        while not go.is_set() and not peers.over():
+            go.wait(LINGER)
+
+
+@contextmanager
+def _told_to_go() -> Iterator[threading.Event]:
+    go = threading.Event()
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        go.set()
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield go
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _keep_last_word(folder: Path, engine: Engine) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f".{LAST_WORD}"
+    fresh.write_text(json.dumps([item.as_dict() for item in engine.exchange.lately]), encoding="utf-8")
+    fresh.replace(folder / LAST_WORD)
+
+
+class Lines:
+    """Writes a line when the skid has come to another phase, state, wait or alarm since the last look."""
+
+    def __init__(self, to: Any) -> None:
+        self._to = to
+        self._said: tuple[str, ...] = ()
+
+    def __call__(self, status: Status) -> None:
+        alarms = tuple(item.name for item in status.alarms)
+        fresh = (status.state.value, status.phase, *status.waits, *alarms)
+        if fresh != self._said:
+            self._said = fresh
+            self._to.write(line_of(status) + "\n")
+            self._to.flush()
+
+
+def line_of(status: Status) -> str:
+    """Time, skid, state, phase, what is waited for, and alarms, in a line."""
+    waits = f"  waits: {', '.join(status.waits)}" if status.waits else ""
+    alarms = f"  alarms: {', '.join(item.name for item in status.alarms)}" if status.alarms else ""
+    what = f"{status.state.value:<10} {status.phase or '-'}{waits}{alarms}"
+    return f"{status.time / 60.0:8.1f} min  {status.skid:<12} {what}"
+
+
+def _stay_after_the_end(note: PlantNote, skid: str, others: tuple[str, ...], identity: Identity) -> None:
+    """Tell the last word of a run that had ended before this process began, until nobody needs it."""
+    file = Path(note.runs) / note.name_of(skid) / LAST_WORD
+    if file.is_file():
+        text = file.read_text(encoding="utf-8")
+    else:  # killed between the end of the run and that file: what the journal holds
+        saved = checkpoint_in(note.journal_of(skid))
+        assert saved is not None
+        vessels = {
+            name: (saved.consumed.get(name, 0.0), saved.received.get(name, 0.0))
+            for name in {*saved.consumed, *saved.received}
+        }
+        rest: Any = saved.memory[2] if len(saved.memory) > 2 else {}
+        states = tuple(transfer_state(item) for item in rest.get("transfers", {}).get("own", ()))
+        text = json.dumps([Word(skid, saved.state, "", states, {}, vessels).as_dict()])
+    shown = {"State": str(words(text)[-1].run_state), "Run": note.name_of(skid)}
+    exchange = Exchange(skid, lock_step=True)
+    peers = ReadPeers(note.folder, others, note.peers, identity, exchange)
+    server = DeskServer(identity, skid, (), lambda: shown, _refuse, lambda: text)
+    server.start()
+    try:
+        say_where(note.folder, skid, server.endpoint)
+        _linger(peers)
+    finally:
+        peers.close()
+        server.close()
+
+
+def _refuse(_owner: str, _request: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, Any]]:
+    return False, "the run has ended", {}
+
+
+def _end_with_parent() -> None:
+    """Take the safe state when the process that started this one is gone: it closes our standard input."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 4096):  # the buffered one would be locked while the process ends
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the process: 0 the run has ended, 2 bad input, 3 equipment or environment."""
+    parser = argparse.ArgumentParser(prog="minifactory.app.orbit_process")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("skid")
+    parser.add_argument("--attached", action="store_true", help="end when standard input closes")
+    given = parser.parse_args(arguments)
+    if given.attached:
+        _end_with_parent()
+    try:
+        control(read_note(given.folder), given.skid)
+    except MiniFactoryError as fault:
+        print(f"{given.skid}: {fault}", file=sys.stderr)  # noqa: T201
+        return fault.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

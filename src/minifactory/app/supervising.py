@@ -1,0 +1,257 @@
+"""Runs a case on several skids over OPC UA: a process for the virtual plant, and one for each Orbit.
+
+The Orbits know no master: they talk to each other. This process only starts them, starts again one that was
+killed, and puts the records together when all runs have ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from minifactory.app.case import Case, of_skid
+from minifactory.app.home import DATABASE, pki_folder
+from minifactory.app.links import LAST_WORD, Options
+from minifactory.app.orbit_process import PlantNote, checkpoint_in
+from minifactory.app.predict_plant import PlantPrediction
+from minifactory.app.run_plant import PlantOutcome, concluded, file_contents, provenance
+from minifactory.campaign.gate import GateResult
+from minifactory.drivers import LockStepBackend
+from minifactory.errors import EquipmentError, Finding, MiniFactoryError
+from minifactory.historian import Store, Writer
+from minifactory.opcua.certificates import introduce, own_identity
+from minifactory.opcua.process import ServerProcess, start_server
+from minifactory.opcua.session import Target
+from minifactory.skid.contents import Contents
+
+LOOK_EVERY = 0.1
+"""s of real time between two looks at the Orbits."""
+MOST_RESTARTS = 10
+"""Times that an Orbit which was killed is started again in one run."""
+PATIENCE = 60.0
+"""s of real time in which an Orbit that was told to end has to."""
+
+
+def run_fleet(
+    case: Case,
+    options: Options,
+    folder: Path,
+    prediction: PlantPrediction,
+    passed: GateResult,
+    *,
+    say: Callable[[str], None] | None = None,
+) -> PlantOutcome:
+    """The outcome of running `case` on all its skids, one Orbit process each; parameters as of
+    :func:`minifactory.app.run_plant.run_plant`.
+
+    Raises
+    ------
+    EquipmentError
+        A process cannot be started, or an Orbit has failed for good.
+    """
+    tell = say or (lambda _text: None)
+    identifier = f"{case.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    if not passed.passed:
+        return PlantOutcome(case, identifier, prediction, passed)
+    tell("The prediction meets the targets: the gate is open.")
+    names = {skid: f"{identifier}-{skid}" for skid in case.bounds}
+    started = datetime.now(UTC)
+    store = Store(folder / DATABASE)
+    with _plant(case, options) as (process, finish):
+        tell(
+            f"Skids {', '.join(case.bounds)} over OPC UA, speed {options.speed_text}, one Orbit process each."
+        )
+        note = PlantNote(
+            run=identifier,
+            case=str(case.folder.resolve()),
+            hashes=dict(case.hashes),
+            runs=str(folder.resolve()),
+            started=started.isoformat(),
+            speed=options.speed,
+            scan=options.scan,
+            skids=dict(process.endpoints),
+            provenance=dict(provenance(case, options, names)),
+            peers={},
+        )
+        note.write()
+        with Fleet(case, note, tell) as fleet:
+            fleet.watch()
+        found = finish()
+    with Writer(store, folder / "spool") as writer:
+        if found is not None:
+            file_contents(case, found, writer, store, names)
+    failed = [skid for skid, name in names.items() if name not in {run.identifier for run in store.runs()}]
+    if failed:
+        found_text = f"no run of {', '.join(failed)} was recorded"
+        raise EquipmentError(
+            Finding(f"plant {identifier}", found_text, remedy="See what its Orbit said above.")
+        )
+    return concluded(case, identifier, prediction, passed, store, names, folder, started)
+
+
+@contextmanager
+def _plant(case: Case, options: Options) -> Iterator[tuple[ServerProcess, Callable[[], Contents | None]]]:
+    """The process of the virtual plant, and what its vessels hold when it is ended."""
+    orbit = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
+    introduce(orbit, orbit)
+    pki = {}
+    for name in case.bounds:
+        skid = own_identity(
+            pki_folder(f"skid-{name}"), f"urn:minifactory:skid:{name}", ("localhost", "127.0.0.1")
+        )
+        introduce(orbit, skid)
+        pki[name] = skid.folder
+    handle, report = tempfile.mkstemp(prefix="minifactory-", suffix=".json")
+    os.close(handle)
+    command = [
+        *(sys.executable, "-m", "minifactory.skid.plant_server"),
+        *("--case", str(options.plant or case.folder), "--seed", str(options.seed)),
+        *("--speed", "lockstep" if options.speed is None else f"{options.speed:g}"),
+        *("--contents", report),
+        *(word for name, place in pki.items() for word in ("--pki", f"{name}={place}")),
+        *(word for fault in options.faults for word in ("--fault", fault)),
+        *(["--identical-truth"] if options.identical else []),
+    ]
+    try:
+        with start_server(command) as process:
+
+            def finish() -> Contents | None:
+                process.stop(LAST_WORD)
+                with suppress(OSError, ValueError, KeyError):
+                    return Contents.from_json(json.loads(Path(report).read_text(encoding="utf-8")))
+                return None
+
+            yield process, finish
+    finally:
+        Path(report).unlink(missing_ok=True)
+
+
+@dataclass
+class _Orbit:
+    process: subprocess.Popen[bytes]
+    restarts: int = 0
+    done: bool = False
+    fault: str = ""
+
+
+@dataclass
+class Fleet:
+    """The Orbit processes of a plant; a context manager that leaves none behind."""
+
+    case: Case
+    note: PlantNote
+    tell: Callable[[str], None]
+    orbits: dict[str, _Orbit] = field(default_factory=dict)
+    _interrupted: bool = False
+
+    def __enter__(self) -> Fleet:
+        for skid in self.case.bounds:
+            self.orbits[skid] = _Orbit(self._start(skid))
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self._end_all()
+        deadline = time.monotonic() + PATIENCE
+        for orbit in self.orbits.values():
+            with suppress(subprocess.TimeoutExpired):
+                orbit.process.wait(max(0.0, deadline - time.monotonic()))
+            if orbit.process.poll() is None:
+                orbit.process.kill()
+                orbit.process.wait()
+            if orbit.process.stdin is not None:
+                orbit.process.stdin.close()
+
+    def _start(self, skid: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "minifactory.app.orbit_process",
+                str(self.note.folder),
+                skid,
+                "--attached",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            process_group=0,
+        )
+
+    def watch(self) -> None:
+        """Until all runs have ended: start again who was killed; end all when one has failed for good."""
+        with self._heeding_interrupts():
+            while not all(orbit.done for orbit in self.orbits.values()):
+                time.sleep(LOOK_EVERY)
+                for skid, orbit in self.orbits.items():
+                    if not orbit.done and (code := orbit.process.poll()) is not None:
+                        self._ended(skid, orbit, code)
+        faults = [f"{skid}: {orbit.fault}" for skid, orbit in self.orbits.items() if orbit.fault]
+        for fault in faults:
+            self.tell(fault)
+
+    def _ended(self, skid: str, orbit: _Orbit, code: int) -> None:
+        if code == 0:
+            orbit.done = True
+            saved = checkpoint_in(self.note.journal_of(skid))
+            self.tell(f"{skid} ended in state {'unknown' if saved is None else saved.state}.")
+            return
+        killed = code < 0 and not self._interrupted
+        if killed and orbit.restarts < MOST_RESTARTS:
+            orbit.restarts += 1
+            if orbit.process.stdin is not None:
+                orbit.process.stdin.close()
+            word = signal.Signals(-code).name
+            self.tell(f"Orbit {skid} was ended by {word}: it is started again and takes up its run.")
+            orbit.process = self._start(skid)
+            return
+        orbit.done, orbit.fault = True, f"its Orbit failed for good (exit code {code})"
+        self.tell(f"Orbit {skid} failed (exit code {code}): all skids go into their safe state.")
+        self._release(skid)
+        self._end_all()
+
+    def _release(self, skid: str) -> None:
+        """Let the plant go on without the controller of `skid`, so that the others can end their runs."""
+        if self.note.speed is not None:
+            return
+        identity = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
+        table = of_skid(self.case, skid).table
+        try:
+            backend = LockStepBackend(Target(self.note.skids[skid], identity), table)
+            backend.leave()
+            backend.close()
+        except MiniFactoryError as fault:
+            self.tell(f"{skid}: {fault}")
+
+    def _end_all(self) -> None:
+        for orbit in self.orbits.values():
+            if orbit.process.poll() is None:
+                orbit.process.terminate()
+
+    @contextmanager
+    def _heeding_interrupts(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM take every skid into its safe state."""
+
+        def told(_number: int, _frame: FrameType | None) -> None:
+            self._interrupted = True
+            self._end_all()
+
+        before: Mapping[int, object] = {}
+        if threading.current_thread() is threading.main_thread():
+            before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)  # type: ignore[arg-type]

@@ -1,0 +1,59 @@
+"""A case on two skids over OPC UA: two Orbit processes, one plant, and either of them killed in mid-transfer."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from minifactory.historian import Store, load_run
+from tests.app.test_run_plant import made
+from tests.commands import minifactory
+from tests.system.going import Going, children_of, going
+
+ORBIT = b"minifactory.app.orbit_process"
+
+
+def orbit_of(run: Going, skid: str) -> int:
+    """The process of the Orbit of `skid`."""
+    words = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in children_of(run.process.pid)}
+    (found,) = [
+        child for child, line in words.items() if ORBIT in line and skid.encode() in line.split(b"\0")
+    ]
+    return found
+
+
+def test_either_orbit_is_killed_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Capture dies while it delivers, polish while it receives; the hand-overs go on where they stood."""
+    case = made(tmp_path / "two")
+    with going(tmp_path, case) as run:
+        run.wait_for("capture.capture[1].elute")
+        os.kill(orbit_of(run, "capture"), signal.SIGKILL)
+        run.wait_for("Orbit capture was ended by SIGKILL")
+        run.wait_for("capture.capture[2].load")
+        fleet = minifactory(tmp_path, "fleet", "--json")
+        assert fleet.returncode == 0, fleet.stderr
+        assert '"capture"' in fleet.stdout
+        os.kill(orbit_of(run, "polish"), signal.SIGKILL)
+        assert run.end() == 0, run.said.decode()
+    store = Store(tmp_path / "runs" / "minifactory.db")
+    runs = {item.identifier.rpartition("-")[2]: load_run(store, item.identifier) for item in store.runs()}
+    assert {skid: each.state for skid, each in runs.items()} == {"capture": "Complete", "polish": "Complete"}
+    for each in runs.values():
+        assert store.verify(each.identifier).intact
+        paths = [phase.path for phase in each.phases]
+        assert len(paths) == len(set(paths)), "a phase was run twice"
+    filling = [phase for phase in runs["capture"].phases if phase.path.endswith("elute")]
+    drawing = [phase for phase in runs["polish"].phases if phase.path.endswith("load")]
+    assert len(filling) == len(drawing) == 2
+    assert all(one.end <= other.start for one, other in zip(filling, drawing, strict=True))
+    assert filling[1].start >= drawing[0].end
+    # As much is handed over and collected as by a run that nobody disturbed: 5 CV of 1 mL, 4 CV of 1 mL, twice.
+    assert sum(pool.volume for pool in runs["capture"].pools if pool.vessel == "hold") == pytest.approx(
+        10e-6, rel=0.02
+    )
+    assert sum(pool.volume for pool in runs["polish"].pools if pool.vessel == "pool") == pytest.approx(
+        8e-6, rel=0.05
+    )
