@@ -237,6 +237,24 @@ def test_a_restarted_run_counts_what_was_pumped_without_it(path: Path) -> None:
     assert total == pytest.approx(life.skid.pumped, abs=FLOW)
 
 
+@pytest.mark.parametrize("killed_at", [30.0, 59.0, 60.0, 60.1, 60.3, 60.6, 61.0, 75.0])
+def test_a_vessel_that_was_being_filled_is_recorded_whole(path: Path, killed_at: float) -> None:
+    """Killed while one vessel is filled, or while the outlet turns from one to the other."""
+    steps = [phase("first", "60 s", action(flow=5.0)), phase("second", "30 s", action(outlet="F3"))]
+    life = Life(path, recipe(*steps))
+    life.start()
+    life.scan_for(killed_at)
+    saved = life.die(0.5)
+    assert saved is not None
+    life.recover(saved, OnRestart.RESUME)
+    life.scan_until(State.COMPLETE)
+    parts = life.book.of(doc.Collected)
+    assert [part.vessel for part in parts] == ["WasteF1", "F3"]
+    assert parts[0].start <= 2.0
+    assert parts[1].start == pytest.approx(parts[0].time)
+    assert sum(part.volume for part in parts) == pytest.approx(life.skid.pumped, abs=FLOW)
+
+
 def test_it_resumes_within_two_seconds(path: Path) -> None:
     life = Life(path, elution())
     life.start()

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +379,11 @@ def as_changed(case: Case, folder: Path, version: str) -> Case:
     return replace(case, recipe=recipe, bound=bound)
 
 
+def told_to_peers(engine: Engine) -> str:
+    """The words of the last scans of `engine` to its peers, as JSON."""
+    return json.dumps([item.as_dict() for item in engine.exchange.lately])
+
+
 @contextmanager
 def open_desk(
     engine: Engine,
@@ -399,9 +405,7 @@ def open_desk(
     introduce(own, own_identity(pki_folder("operator"), "urn:minifactory:operator"))
     introduce(own, own)  # peers of the same owner
 
-    def words() -> str:
-        return json.dumps([item.as_dict() for item in engine.exchange.lately])
-
+    words = partial(told_to_peers, engine)
     server = DeskServer(own, skid, COMMANDS, desk.shown, desk.decide, words, host)
     try:
         server.start()

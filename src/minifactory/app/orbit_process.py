@@ -4,7 +4,7 @@
 
 FOLDER is that of the plant's run; ``plant.json`` there says what is run and where the skids are. A process
 that was killed is started again with the same words: its journal says where it stood. When its run has
-ended, it stays at its desk until its peers have ended, too, or its standard input closes.
+ended, it leaves its last words in that folder for peers that have not heard them yet.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from minifactory.app.case import Case, of_skid, open_case
@@ -28,14 +27,13 @@ from minifactory.app.completeness import refuse_incomplete
 from minifactory.app.execute import controller, levels_of, supervise
 from minifactory.app.home import DATABASE, pki_folder
 from minifactory.app.links import LONGEST_SCAN, SCAN, Link
-from minifactory.app.operating import as_changed, open_desk
-from minifactory.app.peers import HeardPeers, Peers, ReadPeers, say_where, words
+from minifactory.app.operating import as_changed, open_desk, told_to_peers
+from minifactory.app.peers import HeardPeers, Peers, ReadPeers, say_left, say_where
 from minifactory.clock import Clock, RealClock, VirtualClock
 from minifactory.drivers import FreeRunningBackend, LockStepBackend
 from minifactory.errors import Finding, InputError, MiniFactoryError
 from minifactory.historian import Store, Writer
 from minifactory.opcua.certificates import Identity, own_identity
-from minifactory.opcua.desk import DeskServer
 from minifactory.opcua.session import Target
 from minifactory.orbit.checkpoint import Checkpoint, checkpoint_of
 from minifactory.orbit.engine import Engine
@@ -43,17 +41,17 @@ from minifactory.orbit.journal import Journal, read_journal
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.status import Status
-from minifactory.orbit.transfers import Exchange, Word
+from minifactory.orbit.transfers import Word
 from minifactory.recipe.transfers import transfer_state
-from minifactory.signals import SignalBackend
+from minifactory.records.documents import Document, Samples
 
-NOTE, LAST_WORD = "plant.json", "last-word.json"
+NOTE = "plant.json"
 OTHERS = 600.0
 """s of real time for which a plant in lock-step may stand still because an Orbit is away."""
+SAFE_EVERY = 5.0
+"""s of process time in lock-step after which what was measured is stored."""
 STEP = 30.0
 """s of real time for one answer of a skid in lock-step."""
-LINGER = 0.2
-"""s of real time between two looks at whether the peers have ended."""
 
 
 @dataclass(frozen=True)
@@ -138,18 +136,31 @@ def checkpoint_in(journal: Path) -> Checkpoint | None:
     return None if record is None else checkpoint_of(record)
 
 
-class _Told:
-    """A link after each advance of which the peers' words are heard."""
+class _InStep:
+    """A link in lock-step: before each advance the record is made safe, after it the peers are heard.
 
-    def __init__(self, backend: LockStepBackend) -> None:
-        self._backend = backend
+    Process time rushes there. So that a kill costs no more of the record than in real time, what happened is
+    stored before time goes on, and what was measured every :data:`SAFE_EVERY` s of process time.
+    """
+
+    def __init__(self, backend: LockStepBackend, writer: Writer) -> None:
+        self._backend, self._writer = backend, writer
+        self._happened, self._safe = False, backend.now()
         self.peers: Peers | None = None
         self.table = backend.table
         self.read, self.write, self.call = backend.read, backend.write, backend.call
         self.now, self.close = backend.now, backend.close
 
+    def offer(self, document: Document) -> bool:
+        """Note that something happened; as a subscriber of the controller's documents."""
+        self._happened |= not isinstance(document, Samples)
+        return True
+
     def advance(self, process_time: float) -> None:
         """Let process time run to `process_time` (s); hear the peers."""
+        if self._happened or process_time - self._safe >= SAFE_EVERY:
+            self._writer.flush()
+            self._happened, self._safe = False, process_time
         self._backend.advance(process_time)
         if self.peers is not None:
             self.peers.advanced(process_time)
@@ -175,18 +186,23 @@ def control(note: PlantNote, skid: str, say_to: Any = sys.stderr) -> Status | No
     with ExitStack() as closing:
         closing.callback(journal.close)
         if saved is not None and saved.ended:
-            _stay_after_the_end(note, skid, others, identity)
+            # It was killed between the end of its run and its leave.
+            say_left(folder, skid, _last_words(skid, saved))
+            backend, *_ = _link(note, skid, case, identity)
+            closing.callback(backend.close)
+            _take_leave(backend)
             return None
         backend, clock, policy = _link(note, skid, case, identity)
         closing.callback(backend.close)
-        told: SignalBackend = _Told(backend) if isinstance(backend, LockStepBackend) else backend
-        link = Link(told, clock, policy, note.origin, note.skids[skid], lambda _answers: None)
         writer = closing.enter_context(Writer(Store(runs / DATABASE), runs / "spool"))
+        in_step = _InStep(backend, writer) if isinstance(backend, LockStepBackend) else None
+        link = Link(in_step or backend, clock, policy, note.origin, note.skids[skid], lambda _answers: None)
         engine = controller(case, link, writer, None, None, journal)
         peers = _peers(folder, others, note, identity, engine, clock)
         closing.callback(peers.close)
-        if isinstance(told, _Told):
-            told.peers = peers
+        if in_step is not None:
+            in_step.peers = peers
+            engine.subscribe(in_step)
         if saved is None:
             engine.load(
                 case.bound,
@@ -202,11 +218,9 @@ def control(note: PlantNote, skid: str, say_to: Any = sys.stderr) -> Status | No
         desk = closing.enter_context(open_desk(engine, case, name, runs))
         say_where(folder, skid, desk.endpoint)
         status = supervise(case, link, engine, reply, Lines(say_to), None, desk)
-        _keep_last_word(runs / name, engine)
-        if isinstance(backend, LockStepBackend):
-            backend.leave()
+        say_left(folder, skid, told_to_peers(engine))
+        _take_leave(backend)
         writer.flush()
-        _linger(peers)
     refuse_incomplete(writer, str(runs / DATABASE))
     return status
 
@@ -224,6 +238,12 @@ def _link(
     return free, RealClock(note.speed), Policy(scan=scan * note.speed)
 
 
+def _take_leave(backend: LockStepBackend | FreeRunningBackend) -> None:
+    """Let the plant go on without us."""
+    if isinstance(backend, LockStepBackend):
+        backend.leave()
+
+
 def _peers(
     folder: Path,
     others: tuple[str, ...],
@@ -235,35 +255,6 @@ def _peers(
     if note.speed is None:
         return ReadPeers(folder, others, note.peers, identity, engine.exchange)
     return HeardPeers(folder, others, note.peers, identity, engine.exchange, clock.link_time)
-
-
-def _linger(peers: Peers) -> None:
-    """Stay at the desk until nobody needs our last word any more."""
-    with _told_to_go() as go:
-        while not go.is_set() and not peers.over():
-            go.wait(LINGER)
-
-
-@contextmanager
-def _told_to_go() -> Iterator[threading.Event]:
-    go = threading.Event()
-
-    def told(_number: int, _frame: FrameType | None) -> None:
-        go.set()
-
-    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield go
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _keep_last_word(folder: Path, engine: Engine) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / f".{LAST_WORD}"
-    fresh.write_text(json.dumps([item.as_dict() for item in engine.exchange.lately]), encoding="utf-8")
-    fresh.replace(folder / LAST_WORD)
 
 
 class Lines:
@@ -290,36 +281,15 @@ def line_of(status: Status) -> str:
     return f"{status.time / 60.0:8.1f} min  {status.skid:<12} {what}"
 
 
-def _stay_after_the_end(note: PlantNote, skid: str, others: tuple[str, ...], identity: Identity) -> None:
-    """Tell the last word of a run that had ended before this process began, until nobody needs it."""
-    file = Path(note.runs) / note.name_of(skid) / LAST_WORD
-    if file.is_file():
-        text = file.read_text(encoding="utf-8")
-    else:  # killed between the end of the run and that file: what the journal holds
-        saved = checkpoint_in(note.journal_of(skid))
-        assert saved is not None
-        vessels = {
-            name: (saved.consumed.get(name, 0.0), saved.received.get(name, 0.0))
-            for name in {*saved.consumed, *saved.received}
-        }
-        rest: Any = saved.memory[2] if len(saved.memory) > 2 else {}
-        states = tuple(transfer_state(item) for item in rest.get("transfers", {}).get("own", ()))
-        text = json.dumps([Word(skid, saved.state, "", states, {}, vessels).as_dict()])
-    shown = {"State": str(words(text)[-1].run_state), "Run": note.name_of(skid)}
-    exchange = Exchange(skid, lock_step=True)
-    peers = ReadPeers(note.folder, others, note.peers, identity, exchange)
-    server = DeskServer(identity, skid, (), lambda: shown, _refuse, lambda: text)
-    server.start()
-    try:
-        say_where(note.folder, skid, server.endpoint)
-        _linger(peers)
-    finally:
-        peers.close()
-        server.close()
-
-
-def _refuse(_owner: str, _request: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, Any]]:
-    return False, "the run has ended", {}
+def _last_words(skid: str, saved: Checkpoint) -> str:
+    """What peers have to know of a run that had ended at `saved` (JSON)."""
+    vessels = {
+        name: (saved.consumed.get(name, 0.0), saved.received.get(name, 0.0))
+        for name in {*saved.consumed, *saved.received}
+    }
+    rest: Any = saved.memory[2] if len(saved.memory) > 2 else {}
+    states = tuple(transfer_state(item) for item in rest.get("transfers", {}).get("own", ()))
+    return json.dumps([Word(skid, saved.state, "", states, {}, vessels).as_dict()])
 
 
 def _end_with_parent() -> None:

@@ -1,8 +1,9 @@
 """An Orbit as a client of its peers: what they tell at their desks goes into its exchange.
 
-Where a peer is, it says itself in a small file in the folder of the plant's run, or it is given. In lock-step
-the words of the scan before are read after each advance, so that the same run comes out every time; where
-process time runs by itself, they are subscribed to.
+Where a peer is, it says itself in a small file in the folder of the plant's run, or it is given. When its run
+has ended it leaves its last words in that file, so that nobody has to wait for those who listen late. In
+lock-step the words of the scan before are read after each advance, so that the same run comes out every time;
+where process time runs by itself, they are subscribed to.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +20,7 @@ from minifactory.errors import EquipmentError
 from minifactory.opcua.certificates import Identity
 from minifactory.opcua.session import Target
 from minifactory.opcua.words import WordsListener, WordsReader
-from minifactory.orbit.transfers import OVER, Exchange, Word, word
+from minifactory.orbit.transfers import Exchange, Word, word
 
 ORBITS = "orbits"
 """Folder, in that of the plant's run, with a file for each Orbit that says where its desk is."""
@@ -30,20 +32,37 @@ NOW = 1e-6
 
 def say_where(folder: Path, skid: str, endpoint: str) -> None:
     """Tell peers, in the folder of the plant's run, where the desk of `skid` is; whole or not at all."""
+    _say(folder, skid, {"skid": skid, "endpoint": endpoint, "pid": os.getpid()})
+
+
+def say_left(folder: Path, skid: str, words: str) -> None:
+    """Tell peers that `skid` has left its desk, and its last `words` (JSON); whole or not at all."""
+    _say(folder, skid, {"skid": skid, "left": words})
+
+
+def _say(folder: Path, skid: str, said: Mapping[str, object]) -> None:
     place = folder / ORBITS
     place.mkdir(parents=True, exist_ok=True)
     fresh = place / f".{skid}.json"
-    fresh.write_text(json.dumps({"skid": skid, "endpoint": endpoint, "pid": os.getpid()}), encoding="utf-8")
+    fresh.write_text(json.dumps(said), encoding="utf-8")
     fresh.replace(place / f"{skid}.json")
 
 
-def where(folder: Path, skid: str) -> str:
-    """Where the desk of `skid` is, as it said last; empty when it has not."""
+def _said(folder: Path, skid: str, what: str) -> str:
     try:
-        text = (folder / ORBITS / f"{skid}.json").read_text(encoding="utf-8")
-        return str(json.loads(text)["endpoint"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / ORBITS / f"{skid}.json").read_text(encoding="utf-8")).get(what, ""))
+    except (OSError, ValueError, AttributeError):
         return ""
+
+
+def where(folder: Path, skid: str) -> str:
+    """Where the desk of `skid` is, as it said last; empty when it has not, or has left."""
+    return _said(folder, skid, "endpoint")
+
+
+def left(folder: Path, skid: str) -> str:
+    """The last words (JSON) of `skid` when it has left its desk; empty while it has not."""
+    return _said(folder, skid, "left")
 
 
 def words(text: str) -> list[Word]:
@@ -67,9 +86,6 @@ class Peers(Protocol):
     def advanced(self, process_time: float) -> None:
         """Process time has come to `process_time` (s)."""
 
-    def over(self) -> bool:
-        """Whether the run of every one of them has ended."""
-
     def close(self) -> None:
         """Listen no more."""
 
@@ -81,6 +97,10 @@ class _Addresses:
     def target(self, skid: str) -> Target | None:
         url = self._given.get(skid) or where(self._folder, skid)
         return Target(url, self._identity) if url else None
+
+    def left(self, skid: str) -> str:
+        """The words (JSON) with which `skid` has left its desk; empty: it has not."""
+        return left(self._folder, skid)
 
 
 class ReadPeers:
@@ -112,22 +132,14 @@ class ReadPeers:
         self._exchange = exchange
         self._readers: dict[str, WordsReader] = {}
         self._tried: dict[str, tuple[str, float]] = {}
-        self._states = dict.fromkeys(skids, "")
+        self._skids = skids
 
     def advanced(self, process_time: float) -> None:
         """Hear what every peer said in the scan before `process_time` (s)."""
-        for skid in self._states:
+        for skid in self._skids:
             found = [item for item in self._read(skid) if item.time < process_time - NOW]
             if found:
                 self._exchange.tell(found[-1], process_time)
-                self._states[skid] = found[-1].run_state
-
-    def over(self) -> bool:
-        """Whether the run of every peer has ended."""
-        for skid in self._states:
-            for said in self._read(skid):
-                self._states[skid] = said.run_state
-        return all(state in OVER for state in self._states.values())
 
     def close(self) -> None:
         """Hang up."""
@@ -138,12 +150,12 @@ class ReadPeers:
     def _read(self, skid: str) -> list[Word]:
         reader = self._readers.get(skid) or self._reach(skid)
         if reader is None:
-            return []
+            return words(self._addresses.left(skid))
         try:
             return words(reader.read())
         except EquipmentError:
             self._readers.pop(skid).close()
-            return []
+            return words(self._addresses.left(skid))
 
     def _reach(self, skid: str) -> WordsReader | None:
         target, now = self._addresses.target(skid), time.monotonic()
@@ -173,25 +185,21 @@ class HeardPeers:
         exchange: Exchange,
         link: Callable[[], float],
     ) -> None:
-        addresses = _Addresses(folder, given, identity)
+        self._addresses = _Addresses(folder, given, identity)
         self._exchange, self._link = exchange, link
-        self._states = dict.fromkeys(skids, "")
-        self._listeners = [
-            WordsListener(lambda skid=skid: addresses.target(skid), self._hear)  # type: ignore[misc]
-            for skid in skids
-        ]
+        self._listeners = [WordsListener(partial(self._look_for, skid), self._hear) for skid in skids]
+
+    def _look_for(self, skid: str) -> Target | None:
+        if text := self._addresses.left(skid):
+            self._hear(text)
+        return self._addresses.target(skid)
 
     def _hear(self, text: str) -> None:
         for said in words(text)[-1:]:
             self._exchange.tell(said, self._link())
-            self._states[said.skid] = said.run_state
 
     def advanced(self, process_time: float) -> None:
         """Nothing: they speak by themselves."""
-
-    def over(self) -> bool:
-        """Whether the run of every peer has ended."""
-        return all(state in OVER for state in self._states.values())
 
     def close(self) -> None:
         """Listen no more."""

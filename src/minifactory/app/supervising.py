@@ -88,16 +88,21 @@ def run_fleet(
         )
         note.write()
         with Fleet(case, note, tell) as fleet:
-            fleet.watch()
+            faults = fleet.watch()
         found = finish()
     with Writer(store, folder / "spool") as writer:
         if found is not None:
             file_contents(case, found, writer, store, names)
-    failed = [skid for skid, name in names.items() if name not in {run.identifier for run in store.runs()}]
-    if failed:
-        found_text = f"no run of {', '.join(failed)} was recorded"
+    recorded = {run.identifier for run in store.runs()}
+    for skid, name in names.items():
+        if name not in recorded and skid not in faults:
+            faults[skid] = "its run was not recorded"
+    if faults:
         raise EquipmentError(
-            Finding(f"plant {identifier}", found_text, remedy="See what its Orbit said above.")
+            Finding(
+                f"{identifier}, {skid}", fault, remedy="What was recorded is kept: minifactory runs list."
+            )
+            for skid, fault in faults.items()
         )
     return concluded(case, identifier, prediction, passed, store, names, folder, started)
 
@@ -189,17 +194,18 @@ class Fleet:
             process_group=0,
         )
 
-    def watch(self) -> None:
-        """Until all runs have ended: start again who was killed; end all when one has failed for good."""
+    def watch(self) -> dict[str, str]:
+        """Until all runs have ended: start again who was killed; end all when one has failed for good.
+
+        What has failed, by skid.
+        """
         with self._heeding_interrupts():
             while not all(orbit.done for orbit in self.orbits.values()):
                 time.sleep(LOOK_EVERY)
                 for skid, orbit in self.orbits.items():
                     if not orbit.done and (code := orbit.process.poll()) is not None:
                         self._ended(skid, orbit, code)
-        faults = [f"{skid}: {orbit.fault}" for skid, orbit in self.orbits.items() if orbit.fault]
-        for fault in faults:
-            self.tell(fault)
+        return {skid: orbit.fault for skid, orbit in self.orbits.items() if orbit.fault}
 
     def _ended(self, skid: str, orbit: _Orbit, code: int) -> None:
         if code == 0:
@@ -216,7 +222,7 @@ class Fleet:
             self.tell(f"Orbit {skid} was ended by {word}: it is started again and takes up its run.")
             orbit.process = self._start(skid)
             return
-        orbit.done, orbit.fault = True, f"its Orbit failed for good (exit code {code})"
+        orbit.done, orbit.fault = True, f"its Orbit failed (exit code {code})"
         self.tell(f"Orbit {skid} failed (exit code {code}): all skids go into their safe state.")
         self._release(skid)
         self._end_all()

@@ -25,7 +25,9 @@ class Checkpoint:
 
     `time` is process time in s since the start of the run, `phase_started` likewise; volumes in m3. `fired`
     are the watches of the phase that have fired, `memory` what its conditions remember. `contents` is what
-    each vessel held at the start, with what was told since. `device_time` (s) and `device_volume` (m3) are
+    each vessel held at the start, with what was told since. `collecting` tells since when (s since the start)
+    the outlet's vessel has received, and how much (m3), `turning` the next vessel and the values (SI) of the
+    valves that will show that it receives. `device_time` (s) and `device_volume` (m3) are
     the equipment's own counters, by which the gap of a restart is measured.
     """
 
@@ -51,6 +53,8 @@ class Checkpoint:
     consumed: Mapping[str, float] = field(default_factory=dict)
     received: Mapping[str, float] = field(default_factory=dict)
     outlet: str | None = None
+    collecting: tuple[float, float] | None = None
+    turning: tuple[str, Mapping[str, float]] | None = None
     contents: Mapping[str, float] = field(default_factory=dict)
     washing: bool = False
     device_time: float | None = None
@@ -77,6 +81,10 @@ def checkpoint_of(record: Mapping[str, Any]) -> Checkpoint:
         values["fired"], values["memory"] = tuple(values["fired"]), tuple(values["memory"])
         target, volume, passed, running = values["gradient"]
         values["gradient"] = (float(target), float(volume), float(passed), bool(running))
+        if (collecting := values.get("collecting")) is not None:
+            values["collecting"] = (float(collecting[0]), float(collecting[1]))
+        if (turning := values.get("turning")) is not None:
+            values["turning"] = (str(turning[0]), dict(turning[1]))
         return Checkpoint(**values)
     except (KeyError, TypeError, ValueError) as fault:
         found = f"a record that this version cannot read ({fault})"

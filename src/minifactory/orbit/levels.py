@@ -255,6 +255,16 @@ class Levels:
         half = 0.5 * elapsed
         return (half * (before[0] + first), half * (before[1] + second)), self._pumps
 
+    @property
+    def collecting(self) -> tuple[float, float]:
+        """Since when (s of process time) the outlet's vessel receives, and what it has got since (m3)."""
+        return self._opened, self._delivered
+
+    @property
+    def turning(self) -> tuple[str, dict[str, float]] | None:
+        """The vessel that will receive next, and the tags and values (SI) that will show that it does."""
+        return None if self._next is None else (self._next[0], dict(self._next[1]))
+
     def close(self, process: float) -> Delivery | None:
         """The last delivery, at the end of the run (`process` in s)."""
         return self._turn(None, process)
@@ -265,19 +275,24 @@ class Levels:
         received: Mapping[str, float],
         outlet: str | None,
         volume: float,
-        process: float,
+        collecting: tuple[float, float],
+        turning: tuple[str, Mapping[str, float]] | None = None,
         start: Mapping[str, float] | None = None,
     ) -> None:
         """Go on after a restart with these totals (m3), `volume` (m3) having gone to `outlet` meanwhile.
 
-        `start` (m3) is what was known of the vessels, if that differs from what this object was told.
+        `collecting` is since when (s of process time) `outlet` receives and what it had got (m3), `turning`
+        the next vessel and what will show that it receives, `start` (m3) what was known of the vessels,
+        if that differs from what this object was told.
         """
         self._start.update(start or {})
         self.consumed, self.received = dict(consumed), dict(received)
-        self.outlet, self._opened, self._delivered = outlet, process, 0.0
+        self.outlet, (self._opened, self._delivered) = outlet, collecting
+        if turning is not None:
+            self.switch(*turning)
         if outlet is not None and volume:
             self.received[outlet] = self.received.get(outlet, 0.0) + volume
-            self._delivered = volume
+            self._delivered += volume
 
     def level(self, vessel: str) -> Level:
         """What is known of `vessel`."""

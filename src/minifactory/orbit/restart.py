@@ -154,8 +154,15 @@ def take_up(
         saved.memory,
     )
     current.bound = current.procedure.bound
+    since, collected = saved.collecting or (process - origin, 0.0)
     current.levels.take_up(
-        saved.consumed, saved.received, saved.outlet, found.volume, process, saved.contents
+        saved.consumed,
+        saved.received,
+        saved.outlet,
+        found.volume,
+        (origin + since, collected),
+        saved.turning,
+        saved.contents,
     )
     accepted = [item for item in saved.open if item.number <= found.accepted]
     wanted, composition = dict(saved.wanted), conduct.words.composition_setpoint

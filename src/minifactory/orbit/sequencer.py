@@ -231,6 +231,8 @@ class Sequencer:
             consumed=dict(levels.consumed),
             received=dict(levels.received),
             outlet=levels.outlet,
+            collecting=(levels.collecting[0] - current.started, levels.collecting[1]),
+            turning=levels.turning,
             contents=dict(levels.start),
             washing=washing,
             device_time=image.last(words.process_time) if words.process_time else None,
