@@ -12,7 +12,7 @@ from minifactory.historian import Policy, Store, Writer
 from tests.historian.story import story
 from tests.historian.test_writer import locked
 
-PATIENT = Policy(segment_time=1e9, event_delay=0.01, retry=1e9)
+PATIENT = Policy(segment_time=1e9, look_every=0.01, retry=1e9)
 
 
 def told(tmp_path: Path, spool: Path) -> Writer:

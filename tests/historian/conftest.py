@@ -21,4 +21,4 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def patient() -> Policy:
     """Segments only by number of values or at a flush; a failed store is tried again only at a flush."""
-    return Policy(segment_time=1e9, segment_points=100, event_delay=0.01, retry=1e9)
+    return Policy(segment_time=1e9, segment_points=100, look_every=0.01, retry=1e9)

@@ -9,6 +9,7 @@ import pytest
 
 from minifactory.errors import EnvironmentFault
 from minifactory.historian import Policy, Store, Writer, documents, load_run
+from minifactory.historian.reading import LOST
 from minifactory.records import documents as doc
 from minifactory.records.run import Run
 from tests.historian.story import CV, SCAN, START, flow_at, story
@@ -109,6 +110,25 @@ def test_a_resumed_run_goes_on(store: Store, patient: Policy, tmp_path: Path) ->
     assert np.array_equal(run.trends["System.Flow"].at(times), [flow_at(time) for time in times])
     assert any(event.category == "resumed" for event in run.events)
     assert store.verify("R1").intact
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_phase_whose_end_was_lost_in_a_crash_is_told(
+    store: Store, patient: Policy, tmp_path: Path, begun: bool
+) -> None:
+    """The controller died before an end, and perhaps the start that follows, was stored."""
+    told = list(story())
+    lost = next(item for item in told if isinstance(item, doc.PhaseEnded))
+    started = [item for item in told if isinstance(item, doc.PhaseStarted)][1]
+    left_out = [lost] if begun else [lost, started]
+    with Writer(store, tmp_path / "spool", patient) as writer:
+        for document in told:
+            if document not in left_out:
+                writer.offer(document)
+    first, second = load_run(store, "R1").phases
+    assert (first.path, first.start, first.end, first.reason) == (lost.path, 0.0, lost.time, LOST)
+    assert first.volume == pytest.approx(lost.volume, rel=0.02)
+    assert (second.path, second.start) == ("p.o.elute", lost.time)
 
 
 def test_documents_come_back_in_order(store: Store, run: Run) -> None:

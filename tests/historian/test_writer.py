@@ -195,7 +195,7 @@ from pathlib import Path
 from minifactory.historian import Policy, Store, Writer
 from tests.historian.story import story
 folder = Path(sys.argv[1])
-policy = Policy(segment_time=1e9, segment_points=100, event_delay=0.01)
+policy = Policy(segment_time=1e9, segment_points=100, look_every=0.01)
 writer = Writer(Store(folder / "runs.db"), folder / "spool", policy)
 for document in story(scans=90, finish=False):
     writer.offer(document)

@@ -24,6 +24,7 @@ from minifactory.records.run import Event, PhaseRecord, PoolRecord, Run, Trend
 from minifactory.signals.tags import Tag
 
 UNFINISHED = "cut short: the record ends here"
+LOST = "the record of its end is missing"
 
 
 def load_run(store: Store, identifier: str, tags: Collection[str] | None = None) -> Run:
@@ -86,6 +87,7 @@ class _Reader:
     tags: dict[str, Tag] = field(default_factory=dict)
     tracks: dict[str, list[Track]] = field(default_factory=dict)
     open_phase: doc.PhaseStarted | None = None
+    lost: list[tuple[doc.PhaseStarted, float]] = field(default_factory=list)
     phases: list[PhaseRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     collected: list[doc.Collected] = field(default_factory=list)
@@ -111,8 +113,10 @@ class _Reader:
                 self.table = document.tags
                 self.tags.update({tag.name: tag for tag in document.tags})
             case doc.PhaseStarted():
+                self._lose_open_phase(document.path, document.time)
                 self.open_phase = document
             case doc.PhaseEnded():
+                self._lose_open_phase(document.path, document.start)
                 self.phases.append(_phase(document))
                 self.open_phase = None
             case doc.Collected():
@@ -131,6 +135,12 @@ class _Reader:
         event = event_of(document, self.tags)
         if event is not None:
             self.events.append(event)
+
+    def _lose_open_phase(self, follower: str, time: float) -> None:
+        """The phase `follower` began at `time` (s): one that is still open has ended without a record."""
+        if self.open_phase is not None and self.open_phase.path != follower:
+            self.lost.append((self.open_phase, time))
+            self.open_phase = None
 
     def run(self, identifier: str) -> Run:
         """All of it as a Run."""
@@ -157,10 +167,12 @@ class _Reader:
             column_volume=started.column_volume,
             provenance={**started.provenance, "scan": f"{started.scan:g} s"},
         )
-        if self.open_phase is None:
-            return run
-        cut = _cut_phase(run, self.open_phase, self.last, started.flow_tag)
-        return replace(run, phases=(*run.phases, cut))
+        phases = list(run.phases)
+        for phase, end in self.lost:
+            phases.append(_cut_phase(run, phase, end, started.flow_tag, LOST))
+        if self.open_phase is not None:
+            phases.append(_cut_phase(run, self.open_phase, self.last, started.flow_tag, UNFINISHED))
+        return replace(run, phases=tuple(sorted(phases, key=lambda phase: phase.start)))
 
 
 def _phase(ended: doc.PhaseEnded) -> PhaseRecord:
@@ -169,15 +181,13 @@ def _phase(ended: doc.PhaseEnded) -> PhaseRecord:
     )
 
 
-def _cut_phase(run: Run, started: doc.PhaseStarted, last: float, flow_tag: str) -> PhaseRecord:
-    """The phase in which the record ends; its volume is the integral of the measured flow."""
+def _cut_phase(run: Run, started: doc.PhaseStarted, last: float, flow_tag: str, reason: str) -> PhaseRecord:
+    """A phase whose end is not recorded; its volume is the integral of the measured flow until `last` (s)."""
     volume = 0.0
     if flow_tag in run.trends:
         limits = run.volume_axis(np.array([started.time, last]), flow_tag)
         volume = float(limits[1] - limits[0])
-    return PhaseRecord(
-        started.path, started.kind, started.time, last, volume, started.column_volume, UNFINISHED
-    )
+    return PhaseRecord(started.path, started.kind, started.time, last, volume, started.column_volume, reason)
 
 
 def _pools(

@@ -1,7 +1,7 @@
 """The one writer of the record: takes documents at once, stores them in a thread, loses nothing silently.
 
 :meth:`Writer.offer` never blocks and never raises. A thread turns documents into entries and appends them
-to the store: events within `event_delay`, samples as a segment every `segment_time` seconds or
+to the store: events at once, samples as a segment every `segment_time` seconds or
 `segment_points` values. When the store fails (disk full, read-only, locked, server gone) entries go to a
 spool file and from there into the store when it is back, in order and once. When the spool fails, too, they
 wait in memory. Only when the memory granted is full does :meth:`Writer.offer` refuse; the record then holds
@@ -66,8 +66,8 @@ class Policy:
         s of link time after which gathered samples are stored: what a kill -9 or power cut can cost of them.
     segment_points : int
         Values after which they are stored sooner.
-    event_delay : float
-        s that an event may wait.
+    look_every : float
+        s between two looks at samples that wait; events are stored at once.
     retry : float
         s between attempts to reach a store that failed.
     memory : int
@@ -78,7 +78,7 @@ class Policy:
 
     segment_time: float = 10.0
     segment_points: int = 200_000
-    event_delay: float = 0.25
+    look_every: float = 0.25
     retry: float = 2.0
     memory: int = 256_000_000
     spool: int = 4_000_000_000
@@ -121,6 +121,7 @@ class Writer:
         self._changed = threading.Condition()
         self._queue: deque[Document] = deque()
         self._queued_bytes = 0
+        self._urged = False
         self._held_bytes = 0
         self._refused = 0
         self._missing: dict[str, _Missing] = {}
@@ -153,7 +154,8 @@ class Writer:
                 return False
             self._queue.append(document)
             self._queued_bytes += size
-            if not samples and len(self._queue) == 1:
+            if not samples and not self._urged:
+                self._urged = True
                 self._changed.notify_all()
         return True
 
@@ -207,9 +209,9 @@ class Writer:
         closing = False
         while not closing:
             with self._changed:
-                self._changed.wait_for(self._urgent, self._policy.event_delay)
+                self._changed.wait_for(self._urgent, self._policy.look_every)
                 closing, ticket = self._closing, self._asked
-                documents = list(self._queue)
+                documents, self._urged = list(self._queue), False
                 self._queue.clear()
                 self._held_bytes += self._queued_bytes
                 self._queued_bytes = 0
@@ -224,8 +226,7 @@ class Writer:
             self._publish(closing, ticket)
 
     def _urgent(self) -> bool:
-        waiting = bool(self._queue) and not isinstance(self._queue[0], Samples)
-        return self._closing or self._asked > self._answered or waiting
+        return self._closing or self._asked > self._answered or self._urged
 
     def _report_missing(self) -> bool:
         """Hold a gap for each run whose documents were refused; whether there was any."""
