@@ -92,6 +92,23 @@ def test_a_spool_left_behind_is_taken_in_by_the_next_writer(
     assert counted(store, "R1") == list(range(9))
 
 
+def test_the_spool_of_a_living_writer_is_left_alone(store: Store, patient: Policy, tmp_path: Path) -> None:
+    """Two controllers share a folder; one of them starts while the other cannot reach the database."""
+    with Writer(store, tmp_path / "spool", patient) as first:
+        with locked(tmp_path / "runs.db"):
+            for note in notes("A", range(10)):
+                first.offer(note)
+            assert first.flush().health is Health.SPOOLING
+            with Writer(Store(tmp_path / "other.db"), tmp_path / "spool", patient) as second:
+                second.offer(notes("B", range(1))[0])
+                assert second.flush().written == 1
+        for note in notes("A", range(10, 20)):
+            first.offer(note)
+        assert first.flush().health is Health.STORING
+    assert counted(store, "A") == list(range(20))
+    assert not list((tmp_path / "spool").glob(f"*{SUFFIX}"))
+
+
 def test_a_crash_between_taking_in_and_deleting_repeats_nothing(
     store: Store, patient: Policy, tmp_path: Path
 ) -> None:
@@ -169,6 +186,7 @@ def test_the_spool_has_a_limit_and_stays_whole_at_it(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="limit"):
         spool.keep(entries * 100)
     assert [kept.entry for kept in spool.read()] == entries
+    spool.let_go()
 
 
 def test_a_document_that_cannot_be_written_leaves_a_gap(

@@ -3,10 +3,12 @@
 Each record is framed by its length and CRC-32 and synced to disk before it counts as kept. A record that a
 crash tore is recognised and left out; nothing before it is lost. The store remembers in the same
 transaction that takes records in how far it has come, so that a crash between the two repeats nothing.
+A spool is locked while the process lives that writes it: nobody else takes it in meanwhile.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import struct
@@ -15,6 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from minifactory.historian.entries import Entry
 
@@ -41,6 +44,7 @@ class Spool:
         self.limit = limit
         self.entries = 0
         self._size = self.path.stat().st_size if self.path.exists() else 0
+        self._held: BinaryIO | None = None
 
     @property
     def name(self) -> str:
@@ -59,6 +63,8 @@ class Spool:
             raise OSError(f"the spool {self.path} has reached its limit of {self.limit / 1e6:g} MB")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab") as file:
+            if not self.hold():
+                raise OSError(f"the spool {self.path} has been taken in by another process")
             try:
                 file.truncate(self._size)
                 file.write(frames)
@@ -85,18 +91,44 @@ class Spool:
                 place += _FRAME.size + length
                 yield Kept(_parse(payload), place)
 
+    def hold(self) -> bool:
+        """Keep other processes from taking this file in; whether that was possible."""
+        if self._held is None:
+            file = open(self.path, "rb")  # noqa: SIM115  (held until it is let go)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
+            self._held = file
+        return True
+
+    def let_go(self) -> None:
+        """Let others take in what is left; idempotent."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
     def remove(self) -> None:
         """Delete the file; idempotent."""
         self.path.unlink(missing_ok=True)
+        self.let_go()
         self._size = self.entries = 0
 
 
 def left_over(folder: Path, limit: int) -> tuple[Spool, ...]:
-    """The spools that an earlier process left in `folder`, the oldest first."""
+    """The spools that earlier processes left in `folder`, the oldest first; not those of living ones."""
     if not folder.is_dir():
         return ()
-    paths = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    return tuple(Spool(folder, limit, path) for path in paths)
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        spool = Spool(folder, limit, path)
+        try:
+            if spool.hold():
+                found.append((path.stat().st_mtime_ns, path.name, spool))
+        except FileNotFoundError:  # its writer has just taken it in
+            spool.let_go()
+    return tuple(spool for *_, spool in sorted(found, key=lambda item: item[:2]))
 
 
 def _frame(entry: Entry) -> bytes:

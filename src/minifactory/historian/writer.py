@@ -224,6 +224,8 @@ class Writer:
             if not self._held and self._report_missing():
                 self._deliver(now=asked)
             self._publish(closing, ticket)
+        for spool in self._spools:
+            spool.let_go()
 
     def _urgent(self) -> bool:
         return self._closing or self._asked > self._answered or self._urged
