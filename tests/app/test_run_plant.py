@@ -133,7 +133,7 @@ def test_faults_name_their_skid() -> None:
 
 def test_the_command_runs_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = made(tmp_path / "two")
-    chosen = options("max", False, "", False, 1, ())
+    chosen = options("max", True, "", False, 1, ())
     run(folder, chosen, tmp_path / "runs", 0, as_json=True, open_record=False)
     document = json.loads(capsys.readouterr().out)
     assert {skid: one["state"] for skid, one in document["skids"].items()} == {
@@ -141,8 +141,9 @@ def test_the_command_runs_both(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "polish": "Complete",
     }
     assert document["decision"] == "targets met"
+    away = options("real", False, "opc.tcp://127.0.0.1:1/a", False, 1, ())
     with pytest.raises(InputError, match="a case on 2 skids"):
-        run(folder, options("20", False, "", False, 1, ()), tmp_path, 0, as_json=True, open_record=False)
+        run(folder, away, tmp_path, 0, as_json=True, open_record=False)
 
 
 @pytest.mark.parametrize("name", ["direct", "station"])

@@ -15,6 +15,7 @@ from tests.commands import minifactory
 from tests.system.going import Going, children_of, going
 
 ORBIT = b"minifactory.app.orbit_process"
+PLANT = b"minifactory.skid.plant_server"
 
 
 def orbit_of(run: Going, skid: str) -> int:
@@ -56,6 +57,34 @@ def test_either_orbit_is_killed_and_nothing_is_lost(tmp_path: Path) -> None:
     for skid, vessel, share in (("capture", "hold", 0.02), ("polish", "pool", 0.02)):
         volume = collected(undisturbed[skid], vessel)
         assert collected(runs[skid], vessel) == pytest.approx(volume, rel=share)
+
+
+def test_an_interrupted_plant_is_made_safe(tmp_path: Path) -> None:
+    """Ctrl-C on the command: both runs are aborted and recorded, and no process stays behind."""
+    case = made(tmp_path / "two")
+    with going(tmp_path, case) as run:
+        run.wait_for("capture.capture[1].elute")
+        processes = children_of(run.process.pid)
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.end() == 3, run.said.decode()
+    store = Store(tmp_path / "runs" / "minifactory.db")
+    assert {load_run(store, item.identifier).state for item in store.runs()} == {"Aborted"}
+    assert len(processes) == 3
+    assert not [process for process in processes if Path(f"/proc/{process}").exists()]
+
+
+def test_a_plant_that_dies_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    case = made(tmp_path / "two")
+    with going(tmp_path, case) as run:
+        run.wait_for("capture.capture[1].elute")
+        processes = children_of(run.process.pid)
+        (plant,) = [one for one in processes if PLANT in Path(f"/proc/{one}/cmdline").read_bytes()]
+        os.kill(plant, signal.SIGKILL)
+        assert run.end() == 3
+        assert "capture: its Orbit failed" in run.said.decode()
+    store = Store(tmp_path / "runs" / "minifactory.db")
+    assert {load_run(store, item.identifier).state for item in store.runs()} == {"Aborted"}
+    assert not [process for process in processes if Path(f"/proc/{process}").exists()]
 
 
 def collected(run: Run, vessel: str) -> float:

@@ -39,7 +39,7 @@ def run_several(
                 "--connect",
                 f"a case on {len(case.bounds)} skids",
                 "the virtual plant",
-                "Orbits of real skids are started one by one so far (docs/network.md).",
+                "Skids of their own are driven by cases on one skid so far (docs/network.md).",
             )
         )
     for skid, texts in faults_by_skid(chosen.faults, tuple(case.bounds)).items():
