@@ -161,6 +161,23 @@ def test_after_a_restart_the_settings_are_those_before_it(polish: Plant) -> None
     assert second.control.record() == first.control.record()
 
 
+def test_a_phase_that_a_controller_has_changed_ends_as_changed_after_a_restart(polish: Plant) -> None:
+    """Killed in the second load, which has been lengthened from 20 to 35 mL."""
+    bound = bind(parse_recipe(RECIPE, polish), polish)
+    first = Procedure(bound)
+    driven(first, plateau(1.0), turns=1)
+    assert first.phase is not None
+    assert first.phase.path == "cex.cycle[2].load"
+    saved = json.loads(json.dumps(first.memory()))
+    second = Procedure(bound)
+    second.take_up(first.position, 0.0, 100.0, 10.0 * ML, (), saved)
+    ended = []
+    for volume in (15.0, 25.0, 34.9, 35.1):
+        found = second.evaluate(Sample(volume, volume, volume * ML, 0.0, {"UV": 0.0}))
+        ended.append(found is not None and found.ended is not None)
+    assert ended == [False, False, False, True]
+
+
 def test_an_edit_in_mid_run_keeps_what_was_learnt(polish: Plant) -> None:
     procedure = Procedure(bind(parse_recipe(RECIPE, polish), polish))
     driven(procedure, plateau(1.0), turns=1)

@@ -311,6 +311,8 @@ class Procedure:
             What :meth:`memory` gave.
         """
         rest = memory[2] if memory else {}
+        # What controllers had set comes first: the conditions of the phase are made from it.
+        self.bound = self.control.recall(rest.get("control", {}), self.bound, position)
         phase = self._at(position)
         if rest.get("transfers"):
             self._transfers.recall(rest["transfers"])
@@ -333,7 +335,6 @@ class Procedure:
             for (_, evaluator), saved in zip(self._watches, memory[3:], strict=True):
                 evaluator.recall(saved)
             self._reason = rest.get("reason")
-            self.bound = self.control.recall(rest.get("control", {}), self.bound, position)
             running = [item for item in self.bound.branches if item.first <= position <= item.last]
             self._beside = [Beside(branch) for branch in running]
             for item, saved in zip(self._beside, rest.get("beside", ()), strict=True):
