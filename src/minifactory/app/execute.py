@@ -183,7 +183,7 @@ def _at_the_desk(
 ) -> Status:
     if runs is None:
         return supervise(case, link, engine, reply, watcher, ask)
-    with open_desk(engine, case, identifier, runs) as desk:
+    with open_desk(engine, case, identifier, runs, wait=link.policy.lock_step) as desk:
         return supervise(case, link, engine, reply, watcher, ask, desk)
 
 

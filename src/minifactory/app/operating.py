@@ -7,8 +7,9 @@ or an edit is read, bound and checked here, outside the scan, kept on disk, and 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -67,7 +68,6 @@ class Desk:
         self._recipe: Recipe = case.recipe
         self._edits = 0
         self._asked_to_stand = False
-        self.endpoint = ""
         self.log = RunLog(case.table)
         engine.subscribe(self.log)
         self._kinds: Mapping[str, Callable[[str, Level, Mapping[str, Any]], Said]] = {
@@ -392,31 +392,42 @@ def open_desk(
     runs: Path,
     say: Callable[[str], None] | None = None,
     host: str = "127.0.0.1",
+    *,
+    wait: bool = True,
+    listens: Callable[[str], None] | None = None,
 ) -> Iterator[Desk]:
     """The desk of `engine`, reachable from other processes of this user while the block runs.
 
-    Peers read there what the controller has to tell them.
-
-    A desk that cannot listen is told and does not keep the run from going on.
+    Peers read there what the controller has to tell them. A desk that cannot listen is told and does not keep
+    the run from going on. Without `wait` the block begins before the desk listens, which takes a second or
+    more: a controller that comes back is to act first. `listens` is told the desk's URL when it does.
     """
     desk = Desk(engine, case, runs / identifier)
     skid = case.bound.skid
     own = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
     introduce(own, own_identity(pki_folder("operator"), "urn:minifactory:operator"))
     introduce(own, own)  # peers of the same owner
+    server = DeskServer(own, skid, COMMANDS, desk.shown, desk.decide, partial(told_to_peers, engine), host)
+    announcing = ExitStack()
 
-    words = partial(told_to_peers, engine)
-    server = DeskServer(own, skid, COMMANDS, desk.shown, desk.decide, words, host)
+    def listen() -> None:
+        try:
+            server.start()
+        except MiniFactoryError as fault:
+            if say is not None:
+                say(f"No desk for other terminals: {fault}")
+            return
+        announcing.enter_context(announced(skid, server.endpoint, identifier, case.name, runs))
+        if listens is not None:
+            listens(server.endpoint)
+
+    opening = threading.Thread(target=listen, name=f"opening the desk of {skid}", daemon=True)
+    opening.start()
+    if wait:
+        opening.join()
     try:
-        server.start()
-    except MiniFactoryError as fault:
-        if say is not None:
-            say(f"No desk for other terminals: {fault}")
         yield desk
-        return
-    try:
-        desk.endpoint = server.endpoint
-        with announced(skid, server.endpoint, identifier, case.name, runs):
-            yield desk
     finally:
+        opening.join()
+        announcing.close()
         server.close()

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +216,13 @@ def control(note: PlantNote, skid: str, say_to: Any = sys.stderr) -> Status | No
         else:
             case = as_changed(case, runs / name, saved.version)
             reply = engine.recover(case.bound, saved, OnRestart.RESUME, levels=levels_of(case))
-        desk = closing.enter_context(open_desk(engine, case, name, runs))
-        say_where(folder, skid, desk.endpoint)
+        desk = closing.enter_context(
+            open_desk(
+                *(engine, case, name, runs, lambda text: print(text, file=say_to)),
+                wait=policy.lock_step,  # there a peer that does not hear us scans on with what it knows
+                listens=partial(say_where, folder, skid),
+            )
+        )
         status = supervise(case, link, engine, reply, Lines(say_to), None, desk)
         say_left(folder, skid, told_to_peers(engine))
         _take_leave(backend)

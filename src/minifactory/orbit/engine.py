@@ -335,8 +335,10 @@ class Engine:
             seen = compare(saved, self._image, self._words, self._clock.wall(), standing)
             return self._sequencer.restore(saved, seen, on_restart, current)
 
-        # What was called just before the end may not be shown as accepted yet.
-        return self._requests.internal("recover", act, self.policy.resolve_after if saved.open else 0.0)
+        # What was called just before the end may not be shown as accepted yet, and the equipment may be about
+        # to go into its safe state for want of a heartbeat.
+        settle = self.policy.resolve_after if saved.open else 0.0
+        return self._requests.internal("recover", act, settle, lambda: self._intake.followed)
 
     def _use(self, bound: BoundRecipe) -> None:
         self._conduct.safe = bound.safe

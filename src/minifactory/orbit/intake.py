@@ -75,10 +75,23 @@ class Intake:
         name = self._words.heartbeat
         if name is None or self._policy.lock_step or link - self._beat_at < self._policy.heartbeat:
             return
+        if not self._beat and self._words.echo is not None:
+            self._beat = int(self._image.values.get(self._words.echo) or 0)  # that of who was here before
         self._beat = self._beat % 1000 + 1
         self._beat_at = link
         self._unanswered = min(self._unanswered, link)
         self._outputs.refresh(name, float(self._beat))
+
+    @property
+    def followed(self) -> bool:
+        """Whether the equipment has followed a heartbeat of this controller, if there is one to follow.
+
+        Until then it may be about to go into its safe state for want of one.
+        """
+        words = self._words
+        if words.heartbeat is None or words.echo is None or self._policy.lock_step:
+            return True
+        return bool(self._beat) and self._image.values.get(words.echo) == self._beat
 
     def _follow_echo(self, link: float) -> None:
         name = self._words.echo

@@ -185,13 +185,14 @@ class Requests:
 
         return self.ask(text, actor, allowed)
 
-    def internal(self, text: str, act: Callable[[], str], settle: float) -> Reply:
-        """Line up something of the controller itself, for when readings have been good for `settle` s."""
+    def internal(self, text: str, act: Callable[[], str], settle: float, ready: Callable[[], bool]) -> Reply:
+        """Line up something of the controller itself, for when readings have been good for `settle` s and
+        `ready` says so; it does not wait for ever."""
         asked = self._link_time()
         good_since: list[float] = []
 
         def defer() -> bool:
-            if self._too_early(asked):
+            if self._too_early(asked) or (not ready() and self._link_time() - asked < self._patience):
                 good_since.clear()
                 return True
             if not good_since:
