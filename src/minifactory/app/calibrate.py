@@ -7,12 +7,13 @@ and returns the parameters with what was learned, without touching a file.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minifactory.app.case import Case, open_case
 from minifactory.app.home import DATABASE, runs_folder
+from minifactory.calibration.estimation.assays import with_assays
 from minifactory.calibration.estimation.column_step import Options
 from minifactory.calibration.estimation.data import Data, from_file, from_run
 from minifactory.calibration.estimation.page import page
@@ -22,6 +23,7 @@ from minifactory.calibration.estimation.space import Scale
 from minifactory.calibration.estimation.version import FILE, new_version, next_file, write_new
 from minifactory.errors import Finding, InputError
 from minifactory.historian import Store, load_run
+from minifactory.plant.model import Species
 from minifactory.plant.parameters import Parameter, ParameterSet, Uncertainty
 from minifactory.records.run import Run
 from minifactory.records.whole_file import write_whole
@@ -39,8 +41,13 @@ class Written:
     page: Path
 
 
-def gather(names: Sequence[str], runs: Path | None = None) -> tuple[Data, ...]:
-    """The data that `names` mean: files, else identifiers of recorded runs.
+def gather(
+    names: Sequence[str],
+    runs: Path | None = None,
+    assays: Sequence[Path] = (),
+    species: Mapping[str, Species] | None = None,
+) -> tuple[Data, ...]:
+    """The data that `names` mean: files, else identifiers of recorded runs; with the tables of `assays`.
 
     Raises
     ------
@@ -57,7 +64,7 @@ def gather(names: Sequence[str], runs: Path | None = None) -> tuple[Data, ...]:
             findings += fault.findings
     if findings:
         raise InputError(findings)
-    return tuple(found)
+    return with_assays(found, assays, species or {})
 
 
 def _recorded(identifier: str, runs: Path | None) -> Data:
@@ -158,11 +165,12 @@ def learned(before: ParameterSet, result: Calibration) -> ParameterSet:
     """`before` with the trusted estimates of `result`, their uncertainty and source."""
     changed = dict(before.parameters)
     source = "calibrated from " + "; ".join(f"{n} (sha256 {h[:16]})" for n, h in result.sources.items())
-    for item in trusted(result):
+    good = trusted(result)
+    for item in good:
         spread = (
-            Uncertainty("lognormal", item.drawn)
+            Uncertainty("lognormal", item.spread)
             if item.scale is Scale.LOG
-            else Uncertainty("normal", item.drawn)
+            else Uncertainty("normal", item.spread)
         )
         old = changed.get(item.path)
         if old is None:
@@ -170,7 +178,10 @@ def learned(before: ParameterSet, result: Calibration) -> ParameterSet:
         else:
             changed[item.path] = replace(old, value=item.value, uncertainty=spread, source=source)
     number = int(before.version) + 1 if before.version.isdigit() else 2
-    return replace(before, parameters=changed, version=str(number))
+    told = {item.path for item in good}
+    pairs = {pair: value for pair, value in before.correlations.items() if not told & set(pair)}
+    pairs |= result.correlations(told)
+    return replace(before, parameters=changed, version=str(number), correlations=pairs)
 
 
 def trusted(result: Calibration) -> list[Estimate]:
@@ -207,7 +218,8 @@ def write(case: Case, result: Calibration, output: Path | None = None, adopt: bo
             for item in good
             if item.path in stated and not stated[item.path].lower <= item.value <= stated[item.path].upper
         ]
-        write_new(file, new_version(old, good, result.sources, version, beyond))
+        pairs = result.correlations({item.path for item in good})
+        write_new(file, new_version(old, good, result.sources, version, beyond, pairs))
         try:
             open_case(case.folder, file)
         except InputError as fault:

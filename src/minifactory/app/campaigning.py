@@ -39,8 +39,6 @@ from minifactory.records.whole_file import write_whole
 STATE, PLAN = "campaign.json", "plan.json"
 ROUNDS = 3
 """Changes of the recipe before one batch, at most: the spread of the prediction changes with them."""
-UNCORRELATED = 0.02
-"""Correlations below this are not kept."""
 LOOKED_BACK = 4
 """Batches, the newest ones, that the parameters are learned from."""
 
@@ -262,7 +260,7 @@ def _learn(
             start,
             [from_run(load_run(store, name)) for name in ran],
             estimate=paths,
-            options=Fitting(samples=0, starts=2),
+            options=Fitting(samples=0, starts=2, beside=False),
             progress=watch,
         )
     except MiniFactoryError as fault:
@@ -300,15 +298,7 @@ def posterior(result: Calibration) -> tuple[list[Estimate], dict[tuple[str, str]
         return [], {}
     known = {item.path: item for item in step.estimates}
     kept = [path for path in step.fit.problem.space.paths if known[path].verdict != POOR]
-    spread = step.fit.deviations
-    at = {path: place for place, path in enumerate(step.fit.problem.space.paths)}
-    correlations = {
-        (one, other): float(step.fit.covariance[at[one], at[other]] / (spread[at[one]] * spread[at[other]]))
-        for number, one in enumerate(kept)
-        for other in kept[number + 1 :]
-    }
-    estimates = [replace(known[path], drawn=known[path].spread) for path in kept]
-    return estimates, {pair: value for pair, value in correlations.items() if abs(value) >= UNCORRELATED}
+    return [known[path] for path in kept], result.correlations(kept)
 
 
 def _as_prior(case: Case) -> Case:

@@ -25,13 +25,14 @@ def calibrate(
     starts: int,
     seed: int,
     runs: Path | None,
+    assays: tuple[Path, ...],
     output: Path | None,
     adopt: bool,
     as_json: bool,
 ) -> None:
     """Estimate, print, write the new version and the page; exit 1 when the data told nothing."""
     case = open_case(folder)
-    gathered = gather(data, runs)
+    gathered = gather(data, runs, assays, case.plant.species)
     warm_up()
     with bar() as progress:
         result = calibrate_case(

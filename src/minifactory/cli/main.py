@@ -362,6 +362,9 @@ def calibrate(
     starts: Annotated[int, typer.Option(min=1, max=512, help="Start points that are tried.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of starts and chain.")] = 1,
     runs: Runs = None,
+    assays: Annotated[
+        list[Path] | None, typer.Option(help="Table of analysed fractions (CSV, Excel).", metavar="FILE")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the new parameters.", metavar="FILE")
     ] = None,
@@ -376,7 +379,7 @@ def calibrate(
     with told(as_json):
         calibrating.calibrate(
             case, tuple(data), tuple(estimate or ()), tuple(hold or ()), column, samples, starts, seed,
-            runs, output, adopt, as_json,
+            runs, tuple(assays or ()), output, adopt, as_json,
         )  # fmt: skip
 
 

@@ -357,7 +357,8 @@ def _vessel_unit(skid: str, device: Device, parameters: ParameterSet, largest: f
     factor *= parameters.get_or(f"{skid}.volume_factor", 1.0)
     volume = max(device.volume * factor, SMALLEST_VOLUME)
     if device.kind is DeviceKind.TUBING:
-        share = volume / (SMALL_TUBE * largest) if largest > 0.0 else 1.0
+        # By the volume as described: a parameter must not change the mesh that is differentiated.
+        share = device.volume / (SMALL_TUBE * largest) if largest > 0.0 else 1.0
         return Tube(device.name, volume, stages=max(2, min(TUBE_STAGES, math.ceil(TUBE_STAGES * share))))
     if device.kind is DeviceKind.SUPERLOOP:
         return Tube(device.name, volume, stages=SUPERLOOP_STAGES)

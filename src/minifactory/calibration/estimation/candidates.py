@@ -16,7 +16,7 @@ from dataclasses import replace
 from minifactory.calibration.estimation.space import Free, Prior, Scale
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.bindings import find_binding
-from minifactory.plant.model import Plant, Species
+from minifactory.plant.model import Column, Plant, Species
 from minifactory.plant.parameter_file import known_parameters
 from minifactory.plant.parameter_kinds import ParameterKind
 from minifactory.plant.parameters import Parameter
@@ -52,6 +52,14 @@ WIDE: Mapping[str, tuple[float, str]] = {
 """Prior deviations (of the logarithm, or relative) of what is assumed only, with the reason."""
 TRANSPORT = {"TDM": "transfer_coefficient", "LRMP": "film_coefficient", "GRM": "pore_diffusivity"}
 """The transport coefficient of a species that a bed model's curves depend on most."""
+BESIDE = frozenset(
+    (
+        *("interstitial_porosity", "particle_porosity", "total_porosity", "dispersivity", "axial_dispersion"),
+        *("ionic_capacity", "q_max", "film_coefficient", "pore_diffusivity", "pore_accessibility"),
+        *("volume_factor", "gain", "offset", "strength"),
+    )
+)
+"""What is free beside the parameters asked for, where it is stated with an uncertainty."""
 SPAN = {"k_eq": 25.0, "henry": 10.0, "affinity": 12.0}
 """Half width of the bounds (natural logarithm) around the start value."""
 
@@ -176,6 +184,37 @@ def automatic(plant: Plant, column: str, feeds: Sequence[str], buffers: Sequence
             if species.name in plant.materials[feed].composition
         ]
     found += [f"{buffer}.strength" for buffer in buffers]
+    return found
+
+
+def beside(
+    plant: Plant, column: Column, skid: str, chosen: Sequence[Free], held: Sequence[str]
+) -> list[Free]:
+    """What a fit frees beside `chosen` because it is not exactly known: the stated uncertainty is its prior.
+
+    These are parameters of the column, the skid's equipment and the materials that curves depend on. Held at
+    their stated values they would make the intervals of all others as narrow as the points scatter, around
+    values that carry the error of the stated ones.
+    """
+    taken = {item.path for item in chosen}
+    found = []
+    for path, stated in plant.parameters.parameters.items():
+        owner, _, rest = path.partition(".")
+        parts, spread = rest.split("."), stated.uncertainty
+        if spread is None or not spread.spread > 0.0 or path in taken or path in held or stated.value == 0.0:
+            continue
+        own = owner == skid or owner in plant.materials or owner == column.name
+        protein = len(parts) > 1 and owner == column.name and _is_protein(plant.species.get(parts[0]))
+        if not own or protein or parts[-1] not in BESIDE:
+            continue
+        free = free_parameter(plant, path)
+        relative = spread.shape == "lognormal" or spread.relative
+        size = spread.spread / (1.0 if relative else abs(stated.value))
+        size = size / math.sqrt(3.0) if spread.shape == "uniform" else size
+        prior = Prior(
+            stated.value, size * (1.0 if free.scale is Scale.LOG else abs(stated.value)), stated.source
+        )
+        found.append(replace(free, prior=prior))
     return found
 
 

@@ -58,6 +58,8 @@ class Observed:
         Relative size of a model error at each point, at most 1.
     findings : tuple of Finding
         What was left out and why.
+    spread : ndarray (n,) or (0,)
+        Standard deviation (s) of the times that a binned value is the mean of; empty: none is binned.
     """
 
     name: str
@@ -70,6 +72,18 @@ class Observed:
     axis: Array
     gains: Array
     findings: tuple[Finding, ...] = field(default=())
+    spread: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def sides(self) -> tuple[Array, ...]:
+        """Times (s) at which a prediction is looked at, whose mean is that of the bin.
+
+        Two points of the bin's own mean and variance: a curve that bends within a bin is averaged as the
+        data were, to the third order.
+        """
+        if not self.spread.any():
+            return (self.time,)
+        return self.time - self.spread, self.time + self.spread
 
     @property
     def size(self) -> int:
@@ -161,7 +175,7 @@ def observed(
             ]
         )
     noise = max(noise_of(values), 0.5 * _resolution(values))
-    binned_time, binned, counts, places = _binned(time, values, drawn, bins)
+    binned_time, binned, counts, places, widths = _binned(time, values, drawn, bins)
     size = np.abs(binned - np.median(binned)) if multiplicative else np.ones_like(binned)
     gains = np.maximum(size / max(float(size.max()), 1e-300), LEAST_GAIN)
     return Observed(
@@ -175,6 +189,7 @@ def observed(
         axis=places,
         gains=gains,
         findings=tuple(findings),
+        spread=widths,
     )
 
 
@@ -197,17 +212,21 @@ def _resolution(values: Array) -> float:
     return float(steps.min() / np.sqrt(12.0)) if values.size > 1 and steps.size else 0.0
 
 
-def _binned(time: Array, values: Array, axis: Array, bins: int) -> tuple[Array, Array, Array, Array]:
+def _binned(time: Array, values: Array, axis: Array, bins: int) -> tuple[Array, Array, Array, Array, Array]:
+    """Means of time, values, how many there are, mean of the axis, and deviation of the times, by bin."""
     if time.size <= bins:
-        return time, values, np.ones(time.size), axis
+        return time, values, np.ones(time.size), axis, np.zeros(0)
     edges = np.linspace(time[0], time[-1], bins + 1)
     at = np.clip(np.searchsorted(edges, time, side="right") - 1, 0, bins - 1)
     counts = np.bincount(at, minlength=bins).astype(float)
     filled = counts > 0
+    offset = time - (0.5 * (edges[1:] + edges[:-1]))[at]
     means = [
-        np.bincount(at, series, minlength=bins)[filled] / counts[filled] for series in (time, values, axis)
+        np.bincount(at, series, minlength=bins)[filled] / counts[filled]
+        for series in (time, values, axis, offset, offset**2)
     ]
-    return means[0], means[1], counts[filled], means[2]
+    spread = np.sqrt(np.maximum(means[4] - means[3] ** 2, 0.0))
+    return means[0], means[1], counts[filled], means[2], spread
 
 
 def _baseline(time: Array, order: int) -> Array:

@@ -49,15 +49,15 @@ class Data:
         Of the file's bytes, or of the run's trends.
     file : ChromatogramFile or None
         With log and injections, where the data is a chromatography file.
-    assays : Mapping of str to Mapping of str to float
-        Analysed concentrations (mol/m3) by fraction and species.
+    tables : Mapping of str to str
+        Hashes of the tables that its fractions' assays come from, by name.
     """
 
     name: str
     run: Run
     sha256: str
     file: ChromatogramFile | None = None
-    assays: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def uv(self) -> tuple[Trend, ...]:

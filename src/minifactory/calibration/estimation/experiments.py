@@ -117,7 +117,7 @@ def planned(
         )
     if not curves:
         raise InputError(Finding(name, "none of " + ", ".join(signals), "a predicted run with detectors"))
-    experiment = Experiment(name, course, tuple(curves), np.zeros((0, 2)))
+    experiment = Experiment(name, course, tuple(curves), {})
     model = FactoryModel(plant, skid, (experiment,), {})
     jacobian = _scaled(model.sensitivities, space, values)
     weights = 1.0 / np.concatenate([curve.noise for curve in curves])

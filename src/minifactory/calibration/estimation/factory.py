@@ -25,11 +25,13 @@ from minifactory.twin.actuators import Actuators
 from minifactory.twin.engine import (
     Section,
     Solution,
+    Steps,
     Tolerance,
     Variant,
     integrate,
     sensitivities_of_each,
     simulate_each,
+    with_steps,
 )
 from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, pump_flows
 from minifactory.twin.machine import AVERAGING_TIME, WAVELENGTHS, machine_of
@@ -54,22 +56,23 @@ class Experiment:
     """One run as the factory repeats it: its course, and what was observed.
 
     Fractions' assays are curves of signal ``assay.SPECIES`` whose values are mean concentrations (mol/m3);
-    `fractions` (n, 2) are the beginnings and ends (s) of those fractions. Before `begin` (s, of the segments)
-    nothing depends on the parameters: that part is simulated once.
+    `fractions` (n, 2) are by species beginnings and ends (s) of those fractions. Before `begin` (s, of the
+    segments) nothing depends on the parameters: that part is simulated once.
     """
 
     name: str
     course: Course
     curves: tuple[Observed, ...]
-    fractions: Array
+    fractions: Mapping[str, Array]
     begin: float = 0.0
 
     @property
     def times(self) -> Array:
         """Times (s, of the segments) at which anything is observed."""
-        parts = [self.course.at(c.time) for c in self.curves if not c.signal.startswith(ASSAY)]
-        if self.fractions.size:
-            parts.append(self.course.at(self.fractions.ravel()))
+        parts = [
+            self.course.at(side) for c in self.curves if not c.signal.startswith(ASSAY) for side in c.sides
+        ]
+        parts += [self.course.at(ends.ravel()) for ends in self.fractions.values()]
         lags = [np.maximum(part - _LAG, 0.0) for part in parts]
         wanted = np.clip(np.unique(np.concatenate([*parts, *lags])), 0.0, self.course.end)
         return np.asarray(np.unique(np.maximum(wanted, self.begin)))
@@ -77,7 +80,11 @@ class Experiment:
 
 @dataclass(frozen=True, eq=False)
 class FactoryModel:
-    """Predicts all curves of `experiments` on `plant`'s `skid`."""
+    """Predicts all curves of `experiments` on `plant`'s `skid`.
+
+    A model that is :meth:`settled` repeats the steps that its simulations took at one point, which makes it
+    smooth, and adds what its mesh and tolerance missed there (`defect`).
+    """
 
     plant: Plant
     skid: str
@@ -86,6 +93,8 @@ class FactoryModel:
     elements: int = ELEMENTS
     tolerance: float = TOLERANCE
     threads: int | None = None
+    steps: tuple[Steps, ...] | None = None
+    defect: Array | None = None
 
     @cached_property
     def known(self) -> Mapping[str, ParameterKind]:
@@ -163,7 +172,8 @@ class FactoryModel:
             for sheet, p in zip(sheets, sets, strict=True)
         ]
         scales = Tolerance(self.tolerance, species_scales(self.ways))
-        found = iter(simulate_each(runs, self.ways.ports, scales, threads=self.threads))
+        steps = None if self.steps is None else [own for own in self.steps for _ in sets]
+        found = iter(simulate_each(runs, self.ways.ports, scales, steps=steps, threads=self.threads))
         parts = []
         for experiment in self.experiments:
             size, rows = sum(curve.size for curve in experiment.curves), []
@@ -174,7 +184,38 @@ class FactoryModel:
                 else:
                     rows.append(np.full(size, np.nan))
             parts.append(np.stack(rows))
-        return np.concatenate(parts, axis=1)
+        predicted = np.concatenate(parts, axis=1)
+        return predicted if self.defect is None else predicted + self.defect
+
+    @property
+    def fine(self) -> FactoryModel:
+        """The same on a mesh three times as fine, with a third of the tolerance."""
+        return replace(
+            self, elements=3 * self.elements, tolerance=0.3 * self.tolerance, steps=None, defect=None
+        )
+
+    def settled(self, values: Mapping[str, float]) -> FactoryModel:
+        """The model for points near `values`.
+
+        Raises
+        ------
+        SolverError
+            It fails there.
+        """
+        parameters = self.parameters(values)
+        sheet = self.sheet(parameters)
+        found = with_steps(
+            [
+                (_variant(sheet, each, parameters, self.head(each), self.ways), each.times)
+                for each in self.experiments
+            ],
+            self.ways.ports,
+            Tolerance(self.tolerance, species_scales(self.ways)),
+            threads=self.threads,
+        )
+        near = replace(self, steps=tuple(steps for _, steps in found), defect=None)
+        gap = self.fine.predict([values])[0] - near.predict([values])[0]
+        return replace(near, defect=gap) if np.all(np.isfinite(gap)) else near
 
     def sensitivities(self, values: Mapping[str, float], steps: Mapping[str, float]) -> tuple[Array, Array]:
         """Prediction (n,) and its derivatives (n, p) by SI value."""
@@ -201,6 +242,7 @@ class FactoryModel:
             Tolerance(self.tolerance, species_scales(self.ways)),
             steps={path: ONE_SIDED * step for path, step in steps.items()},
             one_sided=True,
+            repeated=self.steps,
             threads=self.threads,
         )
         base = self.parameters(values)
@@ -228,7 +270,8 @@ class FactoryModel:
                 )
                 part.append((up - down) / (2.0 * move))
             columns.append(np.stack(part, axis=1))
-        return np.concatenate(predicted), np.concatenate(columns)
+        whole = np.concatenate(predicted)
+        return whole if self.defect is None else whole + self.defect, np.concatenate(columns)
 
 
 def with_parameters(
@@ -326,32 +369,34 @@ def _seen(
     names = [item.name for item in sheet.species]
     parts = []
     for curve in experiment.curves:
-        wanted = experiment.course.at(curve.time)
         if curve.signal.startswith(ASSAY):
-            species = names.index(curve.signal[len(ASSAY) :])
-            port = len(sheet.ports) - 1
-            edges = np.searchsorted(times, experiment.course.at(experiment.fractions) - 1e-9)
+            name = curve.signal[len(ASSAY) :]
+            species, port = names.index(name), len(sheet.ports) - 1
+            edges = np.searchsorted(times, experiment.course.at(experiment.fractions[name]) - 1e-9)
             edges = np.clip(edges, 0, times.size - 1)
             amount = np.diff(passed[edges, port, species], axis=1)[:, 0]
-            volume = fraction_volumes(experiment)
+            volume = fraction_volumes(experiment, name)
             parts.append(amount / volume)
             continue
         cell = next((c for c in sensors.cells if f"{c.name}.Signal" == curve.signal), None)
-        if cell is not None:
-            at = np.searchsorted(times, np.maximum(wanted - _LAG, 0.0) - 1e-9)
-            extinction = extinctions(sheet.species, _wavelength(cell.name))
-            true = outlet[np.clip(at, 0, times.size - 1), cell.row] @ extinction * cell.path_length
-            true = np.clip(true, -1.0, 30.0)
-            seen = -np.log10((10.0**-true + cell.stray_light) / (1.0 + cell.stray_light))
-            parts.append(cell.channel.gain * seen)
-            continue
-        channel = dict(sensors.others)[curve.signal]
-        at = np.clip(np.searchsorted(times, wanted - 1e-9), 0, times.size - 1)
-        if curve.signal == "pH.Signal":
-            shown = sheet.chemistry.ph(outlet[at, rows.ph])
-        else:
-            shown = sheet.chemistry.conductivity(outlet[at, rows.conductivity], sheet.temperature)
-        parts.append(channel.gain * shown + channel.offset)
+        late = 0.0 if cell is None else _LAG
+        shown = []
+        for side in curve.sides:
+            wanted = np.maximum(experiment.course.at(side) - late, 0.0)
+            at = np.clip(np.searchsorted(times, wanted - 1e-9), 0, times.size - 1)
+            if cell is not None:
+                extinction = extinctions(sheet.species, _wavelength(cell.name)) * cell.path_length
+                true = np.clip(outlet[at, cell.row] @ extinction, -1.0, 30.0)
+                seen = -np.log10((10.0**-true + cell.stray_light) / (1.0 + cell.stray_light))
+                shown.append(cell.channel.gain * seen)
+                continue
+            channel = dict(sensors.others)[curve.signal]
+            if curve.signal == "pH.Signal":
+                value = sheet.chemistry.ph(outlet[at, rows.ph])
+            else:
+                value = sheet.chemistry.conductivity(outlet[at, rows.conductivity], sheet.temperature)
+            shown.append(channel.gain * value + channel.offset)
+        parts.append(np.mean(shown, axis=0))
     return np.concatenate(parts)
 
 
@@ -360,9 +405,9 @@ def _wavelength(name: str) -> float:
     return WAVELENGTHS[min(number, len(WAVELENGTHS)) - 1]
 
 
-def fraction_volumes(experiment: Experiment) -> Array:
-    """m3 of each fraction, from the course's flows."""
-    edges = experiment.course.at(experiment.fractions)
+def fraction_volumes(experiment: Experiment, species: str) -> Array:
+    """m3 of each fraction in which `species` was analysed, from the course's flows."""
+    edges = experiment.course.at(experiment.fractions[species])
     times = np.array([0.0, *(s.end for s in experiment.course.segments)])
     volumes = np.concatenate(
         [[0.0], np.cumsum([s.volume_a + s.volume_b for s in experiment.course.segments])]

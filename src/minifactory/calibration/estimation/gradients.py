@@ -101,7 +101,10 @@ def prepare(
         )
     findings += [_warning(f) for f in faults]
     curves += _assays(data, plant)
-    fractions = np.array([(p.start, p.end) for p in _analysed(data)]).reshape(-1, 2)
+    fractions = {
+        name: np.array([(p.start, p.end) for p in _analysed(data) if name in p.amounts])
+        for name in (curve.signal.removeprefix(ASSAY) for curve in curves if curve.signal.startswith(ASSAY))
+    }
     last = max(float(course.at(c.time).max()) for c in curves)
     course = course.until(last)
     begin = max(float(course.at(np.array([window[0]]))[0]) - AHEAD, 0.0)
@@ -158,12 +161,10 @@ def _analysed(data: Data) -> list:  # type: ignore[type-arg]
 
 def _assays(data: Data, plant: Plant) -> list[Observed]:
     """Mean concentrations of the fractions that were analysed, one curve per protein."""
-    pools = _analysed(data)
-    if not pools:
-        return []
     found = []
     for species in plant.species.values():
-        if not species.role.is_protein or not all(species.name in pool.amounts for pool in pools):
+        pools = [pool for pool in _analysed(data) if species.name in pool.amounts]
+        if not species.role.is_protein or not pools:
             continue
         values = np.array([pool.amounts[species.name] / pool.volume for pool in pools])
         if not values.max() > 0.0:

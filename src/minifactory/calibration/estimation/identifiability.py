@@ -9,6 +9,7 @@ was believed before, and *confounded* with another when only a combination of bo
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +78,11 @@ class Identifiability:
         return next((item.verdict for item in self.parameters if item.path == path), "")
 
 
-def identifiability(fit: Fit, data: str) -> Identifiability:
-    """What `fit` could tell from `data` (in words: "one gradient")."""
+def identifiability(fit: Fit, data: str, beside: Collection[str] = ()) -> Identifiability:
+    """What `fit` could tell from `data` (in words: "one gradient").
+
+    Of the paths `beside`, which are free only because they are not exactly known, nothing is asked.
+    """
     priors = int(np.isfinite(fit.problem.space.prior_spread).sum())
     own = fit.jacobian[: fit.jacobian.shape[0] - priors]
     alone = np.sqrt(np.diag(covariance_of(own))) if own.size else np.full(fit.coordinates.size, np.inf)
@@ -98,16 +102,18 @@ def identifiability(fit: Fit, data: str) -> Identifiability:
             verdict = "told with its prior" if item.prior is not None else "not told"
             verdict = "told through other priors" if item.prior is None and through else verdict
         told.append(Told(item.path, float(by_data), float(post), item.prior_spread, verdict))
-    return Identifiability(tuple(told), tuple(_findings(fit, told, own, data)))
+    return Identifiability(tuple(told), tuple(_findings(fit, told, own, data, beside)))
 
 
-def _findings(fit: Fit, told: list[Told], own: Array, data: str) -> list[Finding]:
+def _findings(fit: Fit, told: list[Told], own: Array, data: str, beside: Collection[str]) -> list[Finding]:
     found = []
     paired: set[str] = set()
     pairs = correlations(own)
     paths = fit.problem.space.paths
     for i, j in _strongest(pairs):
-        if {paths[i], paths[j]} & paired or (told[i].ok and told[j].ok and told[i].alone < 0.1 * LOOSE_LOG):
+        if {paths[i], paths[j]} & {*paired, *beside} or (
+            told[i].ok and told[j].ok and told[i].alone < 0.1 * LOOSE_LOG
+        ):
             continue
         paired |= {paths[i], paths[j]}
         found.append(
@@ -129,7 +135,7 @@ def _findings(fit: Fit, told: list[Told], own: Array, data: str) -> list[Finding
                     severity="warning",
                 )
             )
-        elif item.verdict == "leant on its prior":
+        elif item.verdict == "leant on its prior" and item.path not in beside:
             prior = next(f.prior for f in fit.problem.space.free if f.path == item.path)
             source = prior.source if prior else ""
             found.append(

@@ -141,7 +141,7 @@ def fit(
     coordinates = _plain(problem, found[0].coordinates)
     for number in range(rounds):
         say("telling noise from model error", (len(tried) + number) / (len(tried) + rounds))
-        problem = problem.judged(coordinates)
+        problem = problem.settled(coordinates).judged(coordinates)
         best = _descend(problem, coordinates)
         if best is not None:
             count += best.evaluations
@@ -152,7 +152,7 @@ def fit(
         there = _plain(problem, other.coordinates)
         if np.any(np.abs(there - result.coordinates) > _apart(problem, result)):
             known = () if best is None else (best,)
-            second = _descend(problem, there, hopeless=result.misfit + RIVAL, known=known)
+            second = _descend(problem.settled(there), there, hopeless=result.misfit + RIVAL, known=known)
             if second is None:
                 continue
             count += second.evaluations

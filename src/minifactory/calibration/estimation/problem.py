@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,15 @@ class Model(Protocol):
 
     def sensitivities(self, values: Mapping[str, float], steps: Mapping[str, float]) -> tuple[Array, Array]:
         """Prediction (n,) and its derivatives (n, p) by SI value, in the order of `steps` (SI)."""
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A model that can be made smooth and more exact around a point."""
+
+    def settled(self, values: Mapping[str, float]) -> Model:
+        """The model for points near `values` (SI by path)."""
         ...
 
 
@@ -118,6 +127,12 @@ class Problem:
         known = self._informed
         rows = np.diag(1.0 / np.where(known, self.space.prior_spread, 1.0))[known]
         return residual, np.concatenate([-self.whitened(scaled), rows])
+
+    def settled(self, coordinates: Array) -> Problem:
+        """The same problem with its model settled at `coordinates`, where it knows how to."""
+        if not isinstance(self.model, Settling):
+            return self
+        return replace(self, model=self.model.settled(self.space.values(coordinates)))
 
     def judged(self, coordinates: Array) -> Problem:
         """The same problem with the residual models that the residuals at `coordinates` speak for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 
 POOR = "poor fit"
 """Verdict on everything that a fit gives which does not describe its curves."""
-STRONG = 0.9
-"""Correlation from which draws are those given all other parameters."""
+UNCORRELATED = 0.02
+"""Correlations below this are left out."""
 WIDE = 1.959964
 """Deviations of a 95 % interval."""
 
@@ -47,9 +47,6 @@ class Estimate:
         Of the identifiability report.
     prior : str
         Source of its prior; empty without one.
-    drawn : float
-        Deviation for independent draws: `spread`, but where it is strongly correlated with another parameter
-        the deviation given all others, since a file of independent uncertainties cannot hold correlations.
     """
 
     path: str
@@ -62,7 +59,6 @@ class Estimate:
     method: str
     verdict: str
     prior: str = ""
-    drawn: float = 0.0
 
     @property
     def trusted(self) -> bool:
@@ -111,6 +107,25 @@ class Calibration:
         """The last estimate of each path."""
         return {item.path: item for step in self.steps for item in step.estimates}
 
+    def correlations(self, paths: Collection[str]) -> dict[tuple[str, str], float]:
+        """Correlations of the estimates of `paths` that were made in one step, on their scales."""
+        last = {item.path: at for at, step in enumerate(self.steps) for item in step.estimates}
+        found: dict[tuple[str, str], float] = {}
+        for at, step in enumerate(self.steps):
+            if step.fit is None:
+                continue
+            own = step.fit.problem.space.paths
+            matrix = step.fit.covariance if step.posterior is None else np.cov(step.posterior.samples.T)
+            matrix = np.atleast_2d(matrix)
+            size = np.sqrt(np.diag(matrix))
+            kept = [i for i, path in enumerate(own) if path in paths and last.get(path) == at]
+            for number, i in enumerate(kept):
+                for j in kept[number + 1 :]:
+                    value = float(matrix[i, j] / (size[i] * size[j]))
+                    if abs(value) >= UNCORRELATED:
+                        found[own[i], own[j]] = value
+        return found
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings, each once."""
@@ -125,8 +140,6 @@ def estimates_of(
 ) -> tuple[Estimate, ...]:
     """The estimates of a fit, with the intervals of the posterior, else the profiles, else the covariance."""
     found = []
-    given = 1.0 / np.sqrt(np.maximum(np.diag(fit.jacobian.T @ fit.jacobian), 1e-12))
-    strong = _correlated(fit)
     for at, (free, c, sd) in enumerate(
         zip(fit.problem.space.free, fit.coordinates, fit.deviations, strict=True)
     ):
@@ -155,18 +168,9 @@ def estimates_of(
                 method,
                 told.verdict(free.path),
                 free.prior.source if free.prior else "",
-                (float(given[at]) if strong[at] else spread)
-                * (1.0 if free.scale is Scale.LOG else free.step),
             )
         )
     return tuple(found)
-
-
-def _correlated(fit: Fit) -> NDArray[np.bool_]:
-    """Which parameters are strongly correlated with any other."""
-    spread = np.maximum(fit.deviations, 1e-300)
-    pairs = np.abs(fit.covariance / np.outer(spread, spread)) - np.eye(spread.size)
-    return np.asarray(pairs.max(axis=1, initial=0.0) > STRONG)
 
 
 def _forward(free: Free, value: float) -> float:

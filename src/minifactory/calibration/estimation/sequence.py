@@ -104,6 +104,7 @@ def calibrate(
             )
         )
     sources = {item.name: item.sha256 for item in data}
+    sources |= {name: digest for item in data for name, digest in item.tables.items()}
     return Calibration(tuple(steps), sources, time.perf_counter() - began)
 
 

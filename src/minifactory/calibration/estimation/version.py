@@ -78,7 +78,7 @@ def _kept_pairs(text: str, changed: Collection[str]) -> dict[tuple[str, str], fl
 def _block(pairs: Mapping[tuple[str, str], float], source: str) -> str:
     inside: dict[str, list[str]] = {}
     for (one, other), value in pairs.items():
-        inside.setdefault(one, []).append(f"{other}: {value:.6f}")
+        inside.setdefault(one, []).append(f"{other}: {value:.10f}")
     rows = [f"{one}: {{{', '.join(others)}}}" for one, others in inside.items()]
     return "{" + ", ".join([f"source: {_quoted(source)}", *rows]) + "}"
 
@@ -145,8 +145,7 @@ def _entry(item: Estimate, source: str, stated_bounds: str | None) -> str:
         parts.append(f"bounds: {stated_bounds}")
     prior = f"; prior: {item.prior}" if item.prior else ""
     parts.append(f"source: {_quoted(source + prior)}")
-    given = "; uncertainty given the others" if item.drawn < 0.9 * item.spread else ""
-    parts.append(f"note: {_quoted(f'95 % interval by {item.method}; {item.verdict}{given}')}")
+    parts.append(f"note: {_quoted(f'95 % interval by {item.method}; {item.verdict}')}")
     return "{" + ", ".join(parts) + "}"
 
 
@@ -159,10 +158,10 @@ _PER_VOLUME = {name for table in (COLUMN, COLUMN_SPECIES) for name, kind in tabl
 
 def _uncertainty(item: Estimate) -> str:
     if item.scale is Scale.LOG:
-        return f"lognormal {max(item.drawn, NARROWEST):.4g}"
+        return f"lognormal {max(item.spread, NARROWEST):.4g}"
     if item.value != 0.0:
-        return f"normal {100.0 * max(item.drawn / abs(item.value), NARROWEST):.4g} %"
-    return f"normal {show(max(item.drawn, NARROWEST), item.kind, 4)}"
+        return f"normal {100.0 * max(item.spread / abs(item.value), NARROWEST):.4g} %"
+    return f"normal {show(max(item.spread, NARROWEST), item.kind, 4)}"
 
 
 def next_file(folder: Path) -> tuple[Path, str]:

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from minifactory.errors import Finding, FormatError
 from minifactory.records.chromatogram import ChromatogramFile, Curve
-from minifactory.records.formats.archive import Archive
-from minifactory.records.formats.source import Raw, fault
+from minifactory.records.formats.archive import Archive, Budget
+from minifactory.records.formats.source import LARGEST_TEXT, Raw, fault
 from minifactory.records.formats.table import read_table
 from minifactory.records.formats.text import Cell, Rows, unquoted
 
@@ -43,6 +43,45 @@ def read_xlsx(raw: Raw, headings: Sequence[str] = ()) -> ChromatogramFile:
     FormatError
         When the workbook is damaged or no sheet holds a chromatogram.
     """
+    return _read(raw, _xlsx(raw), "Excel workbook (.xlsx)", headings)
+
+
+def read_xls(raw: Raw, headings: Sequence[str] = ()) -> ChromatogramFile:
+    """The result in an ``.xls`` workbook.
+
+    Raises
+    ------
+    FormatError
+        When the workbook is damaged, protected by a password, or no sheet holds a chromatogram.
+    """
+    return _read(raw, _xls(raw), "Excel workbook (.xls)", headings)
+
+
+def first_sheet(raw: Raw) -> Rows | None:
+    """The rows of the first sheet that holds anything; None when `raw` is no workbook.
+
+    Raises
+    ------
+    FormatError
+        When the workbook is damaged, too large, empty or protected by a password.
+    """
+    if raw.content.startswith(b"PK\x03\x04"):
+        archive = Archive(raw.content, raw.where, Budget())
+        if not is_workbook(archive):
+            raise fault(raw.where, "a ZIP archive that is no workbook", "CSV or an Excel workbook")
+        archive.require(LARGEST_TEXT)
+        sheets = _xlsx(raw)
+    elif raw.content.startswith(XLS_MAGICS):
+        sheets = _xls(raw)
+    else:
+        return None
+    found = next((rows for _, rows in sheets if any(rows)), None)
+    if found is None:
+        raise fault(raw.where, "a workbook without data", "a sheet with a table", _AGAIN)
+    return found
+
+
+def _xlsx(raw: Raw) -> list[tuple[str, Rows]]:
     import openpyxl
 
     sheets: list[tuple[str, Rows]] = []
@@ -59,17 +98,10 @@ def read_xlsx(raw: Raw, headings: Sequence[str] = ()) -> ChromatogramFile:
         raise
     except Exception as trouble:  # a damaged workbook fails in openpyxl in many ways
         raise _damaged(raw, trouble) from None
-    return _read(raw, sheets, "Excel workbook (.xlsx)", headings)
+    return sheets
 
 
-def read_xls(raw: Raw, headings: Sequence[str] = ()) -> ChromatogramFile:
-    """The result in an ``.xls`` workbook.
-
-    Raises
-    ------
-    FormatError
-        When the workbook is damaged, protected by a password, or no sheet holds a chromatogram.
-    """
+def _xls(raw: Raw) -> list[tuple[str, Rows]]:
     import xlrd
 
     if _ENCRYPTED in raw.content:
@@ -88,7 +120,7 @@ def read_xls(raw: Raw, headings: Sequence[str] = ()) -> ChromatogramFile:
         if "encrypted" in str(trouble).lower():
             raise fault(raw.where, "a workbook protected by a password", "an open one", _PASSWORD) from None
         raise _damaged(raw, trouble) from None
-    return _read(raw, sheets, "Excel workbook (.xls)", headings)
+    return sheets
 
 
 def _damaged(raw: Raw, trouble: Exception) -> FormatError:

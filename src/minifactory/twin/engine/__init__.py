@@ -1,12 +1,19 @@
 """The simulation engine: a network of units, integrated through sections or online. See docs/engine.md."""
 
 from minifactory.twin.engine.accuracy import ACCURACY, Accurate, integrate_to
-from minifactory.twin.engine.batch import Batch, Cancellation, Variant, simulate_each, simulate_many
+from minifactory.twin.engine.batch import Batch, Cancellation, Variant, simulate_many
 from minifactory.twin.engine.cyclic import Cycle, SteadyCycle, Way, steady_cycle
 from minifactory.twin.engine.levels import LevelEvent, Levels, vessel_levels
 from minifactory.twin.engine.network import Network
 from minifactory.twin.engine.sections import Section, Tolerance
-from minifactory.twin.engine.sensitivity import Sensitivity, sensitivities, sensitivities_of_each
+from minifactory.twin.engine.sensitivity import (
+    Sensitivity,
+    Steps,
+    sensitivities,
+    sensitivities_of_each,
+    simulate_each,
+    with_steps,
+)
 from minifactory.twin.engine.solution import MassBalance, Solution, integrate
 from minifactory.twin.engine.specification import (
     Bed,
@@ -41,6 +48,7 @@ __all__ = [
     "Solution",
     "SteadyCycle",
     "Stepper",
+    "Steps",
     "StirredTank",
     "Tolerance",
     "Tube",
@@ -56,4 +64,5 @@ __all__ = [
     "steady_cycle",
     "vessel_levels",
     "warmup",
+    "with_steps",
 ]

@@ -141,22 +141,3 @@ def simulate_many(
         tasks[0].output_times, tuple(ports), outlet, passed, tuple(balances), tuple(faults), steps,
         tuple(tasks),
     )  # fmt: skip
-
-
-def simulate_each(
-    runs: Sequence[tuple[Variant, Array]],
-    ports: Sequence[str],
-    tolerance: Tolerance | None = None,
-    *,
-    threads: int | None = None,
-) -> list[Solution | SolverError]:
-    """Solution or fault of each variant at output times (nt,) of its own, all together in lanes and threads.
-
-    Raises
-    ------
-    InputError
-        A variant that does not fit, before any is run.
-    """
-    chosen = tolerance or Tolerance()
-    tasks = [prepare(v.network, v.state, v.sections, times, ports, chosen) for v, times in runs]
-    return run_all(tasks, threads=threads or os.cpu_count() or 1)
