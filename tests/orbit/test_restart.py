@@ -18,9 +18,11 @@ from minifactory.orbit.journal import SLOT, Journal, read_journal
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.states import State
+from minifactory.plant.tagging import STATES
 from minifactory.recipe.bound import BoundRecipe
 from minifactory.records import documents as doc
 from minifactory.signals import Reading
+from minifactory.signals.backend import InstructionRefused
 
 from .bench_recipe import CV, SAFE, Book, action, elution, phase, recipe
 from .bench_skid import ML, ML_MIN, BenchSkid
@@ -374,6 +376,51 @@ def test_a_record_is_at_most_one_scan_old(path: Path) -> None:
     record = read_journal(path)
     assert record is not None
     assert time - checkpoint_of(record).time <= SCAN + 1e-9
+
+
+class Watchful(Fatal):
+    """A skid that goes safe 5 s after the last heartbeat and then refuses a flow; it shows all 0.3 s late."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.beaten = clock.time
+        self.shown: list[tuple[float, Mapping[str, Reading]]] = []
+        super().__init__(clock)
+
+    def read(self) -> Mapping[str, Reading]:
+        newest = super().read()
+        late = [image for time, image in self.shown[-10:] if time <= self.time - 0.3]
+        return late[-1] if late else newest
+
+    def write(self, values: Mapping[str, float]) -> None:
+        self._follow_clock()
+        if values.get("System.Flow.SP", 0.0) > 0.0 and self.values["System.State"] == STATES.index("Safe"):
+            raise InstructionRefused("System.Flow.SP: 5 mL/min while in the safe state")
+        if "Heartbeat.SP" in values:
+            self.beaten = self.time
+        super().write(values)
+
+    def _step(self, dt: float) -> None:
+        super()._step(dt)
+        if self.time - self.beaten > 5.0 and self.values["System.State"] != STATES.index("Safe"):
+            self.setpoints["System.Flow.SP"] = 0.0
+            self.values["System.State"] = float(STATES.index("Safe"))
+        self._publish()
+        self.shown.append((self.time, dict(self._image)))
+
+
+@pytest.mark.parametrize("gap", [3.0, *(4.0 + 0.1 * step for step in range(14)), 8.0])
+def test_it_comes_back_while_the_equipment_goes_safe(path: Path, gap: float) -> None:
+    """The equipment misses the heartbeat just when the controller takes over: the run goes on."""
+    life = Life(path, recipe(phase("run", "10 mL", action(flow=5.0))))
+    life.skid = Watchful(life.clock)
+    life.engine = life._engine(life.clock)
+    life.start()
+    life.scan_for(30.0)
+    saved = life.die(gap)
+    assert saved is not None
+    life.recover(saved, OnRestart.RESUME)
+    life.scan_until(State.COMPLETE)
+    assert "Refused set-points" not in {item.name for item in life.book.of(doc.Alarm)}
 
 
 def test_an_ended_run_or_another_recipe_is_not_taken_up(path: Path) -> None:

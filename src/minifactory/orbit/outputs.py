@@ -148,6 +148,10 @@ class Outputs:
                 {name: change[name] for name in sorted(change, key=lambda n: self._rank(n, change[n]))}
             )
         self.sent.update(change)
+        for name, value in change.items():
+            item = self._pending.get(name)
+            if item is not None and item.value != value:  # the flow was reduced or restored meanwhile
+                item.value, item.process, item.link, item.tries = value, process, link, 0
         orders, self._orders = self._orders, []
         asked = {name for order in orders for name in order.values}
         reduced = {name: value for name, value in change.items() if name not in asked | self._again}

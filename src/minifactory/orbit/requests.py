@@ -192,12 +192,13 @@ class Requests:
         good_since: list[float] = []
 
         def defer() -> bool:
-            if self._too_early(asked) or (not ready() and self._link_time() - asked < self._patience):
+            if self._too_early(asked):
                 good_since.clear()
                 return True
+            now = self._link_time()
             if not good_since:
-                good_since.append(self._link_time())
-            return self._link_time() - good_since[0] < settle
+                good_since.append(now)
+            return now - good_since[0] < settle or (not ready() and now - asked < self._patience)
 
         return self.ask(text, "restart", act, defer)
 

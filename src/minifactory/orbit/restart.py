@@ -166,6 +166,7 @@ def take_up(
     )
     accepted = [item for item in saved.open if item.number <= found.accepted]
     wanted, composition = dict(saved.wanted), conduct.words.composition_setpoint
+    wanted.pop(conduct.words.heartbeat or "", None)  # this controller has its own
     if composition is not None and any(_is_gradient(item, conduct) for item in saved.open):
         # The checkpoint was taken before the gradient took the composition over.
         if any(_is_gradient(item, conduct) for item in accepted):
