@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from minifactory.drivers.liveness import Liveness
@@ -26,6 +27,7 @@ from minifactory.signals import Reading, TagTable
 _log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # s between attempts to reconnect
+FIRST_PATIENCE = 2.0  # s for each answer in the first attempt to reconnect; it grows up to that of the target
 CHECK_PERIOD = 1.0  # s between two looks at namespaces and units
 LOOK_UP_PERIOD = 0.5  # s between two attempts to find nodes that have moved
 POLITE = 1.0  # s beyond the link's time-out that a hand-over between the threads may take
@@ -143,26 +145,29 @@ class FreeRunningBackend:
             self._loop.close()
 
     async def _keep_connected(self) -> None:
-        pause = FIRST_PAUSE
+        pause, patience = FIRST_PAUSE, FIRST_PATIENCE
         while not self._stop.is_set():
             client = None
             try:
-                # Later on, one tag that does not fit must not keep all others from being reached.
-                again = self._connections > 0
+                # Later on, one tag that does not fit must not keep all others from being reached, and an
+                # attempt on a dead line must not keep the next one waiting when the line is back.
+                again, target = self._connections > 0, self._target
+                if again:
+                    target = replace(target, opening=min(patience, target.opening))
+                    patience *= 1.5
                 client = await self._unless_closed(
-                    connect(self._target, self.table, self._tag_map, forgiving=again)
+                    connect(target, self.table, self._tag_map, forgiving=again)
                 )
                 if client is None:
                     return
                 self._connections += 1
                 await self._poll(client)
-                pause = FIRST_PAUSE
                 await client.close()
             except Exception as fault:
                 self._client, self._fault = None, self._as_fault(fault)
                 if client is not None:
                     await client.abort()
-                    pause = FIRST_PAUSE
+                    pause, patience = FIRST_PAUSE, FIRST_PATIENCE
                 if not self._first.done():
                     self._first.set_exception(self._fault)
                     return

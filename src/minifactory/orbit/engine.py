@@ -43,6 +43,7 @@ from minifactory.orbit.restart import OnRestart, compare, may_recover
 from minifactory.orbit.sequencer import Sequencer
 from minifactory.orbit.states import ENDED, METHOD_RUNS, Command, State
 from minifactory.orbit.status import Status, snapshot
+from minifactory.orbit.stuck import StuckGuard
 from minifactory.orbit.timing import Grid, Now
 from minifactory.orbit.transfers import Exchange
 from minifactory.orbit.ways import DeadEndGuard, Ways
@@ -128,6 +129,7 @@ class Engine:
         self._levels = levels
         self._link = link = LinkGuard(policy)
         self._age = AgeGuard(policy, image)
+        self._stuck = StuckGuard(table, policy)
         self._equipment = EquipmentGuard(table, words, image)
         self._bottles = BottleGuard(policy)
         self._publisher = Publisher()
@@ -471,6 +473,7 @@ class Engine:
             self._outputs.reassert()
         if lost is None and not self._age.quiet:
             demands += self._age.look(self._ready.needs(), link, time, alarms)
+        demands += self._stuck.look(self._image, time, alarms)
         equipment = self._equipment.look(time, alarms)
         if equipment is not None and self._sequencer.under_way:
             demands.append(equipment)
