@@ -43,6 +43,21 @@ FAULTS = [
     ("counter_ion: sodium", "counter_ion: chlorine", 'Did you mean "chloride"?'),
     ("    counter_ion: sodium\n", "", '"counter_ion" is missing'),
     # skids
+    (
+        "system: AKTAexplorer 100",
+        "system: AKTAexplorer 100\n    on_failure: {link: halt}",
+        "is not a choice here",
+    ),
+    (
+        "system: AKTAexplorer 100",
+        "system: AKTAexplorer 100\n    on_failure: {lnik: hold}",
+        'Did you mean "link"?',
+    ),
+    (
+        "system: AKTAexplorer 100",
+        "system: AKTAexplorer 100\n    on_failure: {tags: {UV1.Signl: hold}}",
+        'Did you mean "UV1.Signal"?',
+    ),
     ("system: AKTAexplorer 100", "system: AKTAexplorer 1000", 'Did you mean "AKTAexplorer 100"?'),
     ("    system: AKTAexplorer 100\n", "", '"kind" is missing'),
     ("Mixer: {volume: 2 mL}", "Mixer: {volume: 2 mL, colour: red}", 'unknown key "colour"'),

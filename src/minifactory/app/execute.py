@@ -222,7 +222,7 @@ def controller(
     journal: Journal | None,
 ) -> Engine:
     """The controller of a case's skid; it waits for ever only for a person who can be asked."""
-    policy = link.policy
+    policy = link.policy.declared(**vars(case.skid.on_failure))
     if ask is None:
         policy = replace(policy, hold_timeout=min(policy.hold_timeout, UNATTENDED))
     column = case.plant.columns.get(case.bound.column or "")

@@ -8,8 +8,9 @@ with the process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 from minifactory.errors import Finding, InputError
 
@@ -125,6 +126,27 @@ class Policy:
             raise InputError(
                 Finding("policy", "flow reduction", "a step between 0 and 1 and a floor between 0 and 1")
             )
+
+    def declared(
+        self,
+        link: str = "",
+        stale: str = "",
+        unconfirmed: str = "",
+        empty: str = "",
+        full: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> Policy:
+        """This policy with the reactions that are named (values of :class:`Reaction`); empty: as it is."""
+        named = {
+            "on_link_loss": link,
+            "on_stale": stale,
+            "on_unconfirmed": unconfirmed,
+            "on_empty": empty,
+            "on_full": full,
+        }
+        changes: dict[str, Any] = {name: Reaction(word) for name, word in named.items() if word}
+        reactions = {name: Reaction(word) for name, word in (tags or {}).items()}
+        return replace(self, tag_reactions={**self.tag_reactions, **reactions}, **changes)
 
     @classmethod
     def in_lock_step(cls, scan: float = 1.0) -> Policy:

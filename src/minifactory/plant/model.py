@@ -205,6 +205,28 @@ class Column:
         return self.area * self.bed_height
 
 
+REACTIONS = ("alarm", "hold", "pause", "stop", "abort")
+"""What a controller can be told to do when something fails, from mild to strong."""
+
+
+@dataclass(frozen=True)
+class OnFailure:
+    """What the controller of a skid is to do when something fails: words of :data:`REACTIONS`; empty: the
+    controller's own choice.
+
+    `link`: nothing can be read; `stale`: a tag that is needed cannot; `unconfirmed`: a set-point or
+    instruction is not obeyed; `empty`, `full`: of vessels; `tags`: instead of `stale`, for tags that are
+    watched at all times.
+    """
+
+    link: str = ""
+    stale: str = ""
+    unconfirmed: str = ""
+    empty: str = ""
+    full: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Skid:
     """One piece of equipment with one controller.
@@ -213,7 +235,8 @@ class Skid:
     one port to another in the usual direction of flow; vessels are ports without a port name. `bypass` maps
     valves to the positions that lead past all columns; `max_pressure` in Pa; `filled_with` names the material
     that stands in lines and columns at the start (None: that of the first vessel connected), `contents` what
-    single devices hold instead (device -> material), such as a sample loop.
+    single devices hold instead (device -> material), such as a sample loop; `on_failure` what its controller
+    is to do when something fails.
     """
 
     name: str
@@ -225,6 +248,7 @@ class Skid:
     bypass: Mapping[str, str] = field(default_factory=dict)
     filled_with: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
+    on_failure: OnFailure = field(default_factory=OnFailure)
 
     def of_kind(self, kind: DeviceKind) -> tuple[Device, ...]:
         """The devices of one kind, in the order of the description."""

@@ -15,7 +15,19 @@ from minifactory.plant.column_binding import read_binding, read_modulators, read
 from minifactory.plant.document import Reader
 from minifactory.plant.equipment import EMPTY, Equipment, read_equipment
 from minifactory.plant.flowpath import fixed_loops
-from minifactory.plant.model import Column, Device, DeviceKind, Number, Port, Skid, Species, Vessel
+from minifactory.plant.model import (
+    REACTIONS,
+    Column,
+    Device,
+    DeviceKind,
+    Number,
+    OnFailure,
+    Port,
+    Skid,
+    Species,
+    Vessel,
+)
+from minifactory.plant.tagging import tag_table
 from minifactory.units import LENGTH, PRESSURE, VELOCITY, Kind, show
 
 BED_MODELS = ("EDM", "LRM", "TDM", "LRMP", "GRM")
@@ -32,6 +44,7 @@ class SkidInMaking:
     connections: list[tuple[Port, Port]]
     filled_with: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
+    on_failure: OnFailure = field(default_factory=OnFailure)
     reached: set[Port] = field(default_factory=set)
     """Ports at which a line from or to another skid ends."""
 
@@ -59,7 +72,14 @@ class SkidInMaking:
             bypass=self.equipment.bypass,
             filled_with=self.filled_with,
             contents=self.contents,
+            on_failure=self.on_failure,
         )
+        known = {tag.name for tag in tag_table(skid).readable}
+        for name in self.on_failure.tags:
+            if name not in known:
+                self.reader.fail(
+                    f'on_failure: no tag "{name}"', "a reading of the skid", did_you_mean(name, known)
+                )
         for loop in fixed_loops(skid):
             self.reader.fail(f"the connections form a loop: {loop}", "a valve or vessel in every loop")
         return skid
@@ -77,10 +97,26 @@ def read_skids(top: Reader, materials: Collection[str]) -> dict[str, SkidInMakin
         equipment = read_equipment(item, base)
         filling = item.reference("filled_with", materials, "material", required=False)
         contents = _read_contents(item.section("contents"), equipment, materials)
+        on_failure = _read_on_failure(item.section("on_failure"))
         item.finish()
         devices, connections = dict(equipment.devices), list(equipment.connections)
-        skids[item.name] = SkidInMaking(item.name, item, equipment, devices, connections, filling, contents)
+        skids[item.name] = SkidInMaking(
+            item.name, item, equipment, devices, connections, filling, contents, on_failure
+        )
     return skids
+
+
+def _read_on_failure(item: Reader) -> OnFailure:
+    """What is to be done when something fails, each in one of the words for it."""
+    tags = item.section("tags")
+    found = OnFailure(
+        **{name: item.choice(name, REACTIONS, "") for name in ("link", "stale", "unconfirmed")},
+        **{name: item.choice(name, REACTIONS, "") for name in ("empty", "full")},
+        tags={name: tags.choice(name, REACTIONS) for name in tags.keys},
+    )
+    tags.finish()
+    item.finish()
+    return found
 
 
 def _read_contents(item: Reader, equipment: Equipment, materials: Collection[str]) -> dict[str, str]:
