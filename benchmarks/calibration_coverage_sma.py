@@ -41,7 +41,9 @@ MOVED = {"nu": 0.04, "k_eq": 0.3, "sigma": 0.1, "film_coefficient": 0.2}
 """Largest change of the logarithm of what is to be found, from the case's value."""
 
 
-def posed(gradients: Sequence[float] = GRADIENTS, names: Sequence[str] = NAMES) -> Posed:
+def posed(
+    gradients: Sequence[float] = GRADIENTS, names: Sequence[str] = NAMES, held: Sequence[str] = ()
+) -> Posed:
     """The problem of all repeats; its curves are replaced in each."""
     case = open_case(Path(__file__).parents[1] / "cases" / "cex-polish")
     data = measured(case, {}, 1, model_error=False, gradients=tuple(gradients))
@@ -51,11 +53,12 @@ def posed(gradients: Sequence[float] = GRADIENTS, names: Sequence[str] = NAMES) 
         skid_flowsheet(case.plant, case.bound.skid, case.plant.parameters, 4),
         case.plant.columns["C1"],
         free=[free_parameter(case.plant, f"C1.product.{name}") for name in names],
+        held=held,
     )
 
 
 def repeat(problem: Problem, seed: int) -> tuple[Array, Array]:
-    """Estimates minus truth, and their deviations, both in coordinates (p,), of one seeded repeat."""
+    """Estimates minus truth (p,) in coordinates, and their stated covariance (p, p), of one seeded repeat."""
     random = np.random.default_rng(seed)
     space, model = problem.space, problem.model
     assert isinstance(model, FactoryModel)
@@ -75,7 +78,7 @@ def repeat(problem: Problem, seed: int) -> tuple[Array, Array]:
     begin = tuple(replace(free, start=values[free.path]) for free in space.free)
     found = fit(replace(problem, curves=curves, space=replace(space, free=begin)), starts=1)
     # The scale of a linear coordinate is its start.
-    return found.coordinates - found.problem.space.coordinates(values), found.deviations
+    return found.coordinates - found.problem.space.coordinates(values), found.covariance
 
 
 def main() -> None:
@@ -90,11 +93,12 @@ def main() -> None:
     began, failed = time.process_time(), 0
     for seed in range(chosen.first, chosen.first + chosen.repeats):
         try:
-            gaps, deviations = repeat(problem, seed)
+            gaps, covariance = repeat(problem, seed)
         except MiniFactoryError as fault:
             failed += 1
             print(f"seed {seed}: {fault}")
             continue
+        deviations = np.sqrt(np.diag(covariance))
         hits.append(np.abs(gaps) < WIDE * deviations)
         shown = ", ".join(f"{gap / size:+.2f}" for gap, size in zip(gaps, deviations, strict=True))
         print(f"seed {seed}: {shown}", flush=True)

@@ -63,10 +63,13 @@ def figures(run: Run) -> list[float]:
 def draws(fit: Fit, count: int, seed: int = 11) -> list[dict[str, float]]:
     """The best values, then `count` draws around them."""
     random = np.random.default_rng(seed)
-    size, vectors = np.linalg.eigh(fit.covariance)
+    space = fit.problem.space
+    centre = space.straight(fit.coordinates)
+    turned = np.linalg.inv(space.stretch(centre))
+    size, vectors = np.linalg.eigh(turned @ fit.covariance @ turned.T)
     root = vectors * np.sqrt(np.maximum(size, 0.0))
     lower, upper = fit.problem.space.bounds
-    points = fit.coordinates + random.standard_normal((count, fit.coordinates.size)) @ root.T
+    points = space.plain(centre + random.standard_normal((count, centre.size)) @ root.T)
     kept = points[np.all((points >= lower) & (points <= upper), axis=1)]
     return [fit.values, *(fit.problem.space.values(row) for row in kept)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from minifactory.app.calibrate import calibrate_case, gather, learned, trusted, write
 from minifactory.app.case import Case, open_case
@@ -22,6 +24,7 @@ from minifactory.calibration.estimation.experiments import (
 )
 from minifactory.calibration.estimation.factory import with_parameters
 from minifactory.calibration.estimation.result import Calibration
+from minifactory.cli.main import app
 from minifactory.errors import InputError
 from minifactory.records.export import write_parquet
 from minifactory.records.run import Run
@@ -138,3 +141,40 @@ def test_an_exported_run_is_data_as_well(run: Run, tmp_path: Path) -> None:
     (data,) = gather([str(file)])
     assert data.run.trends.keys() == run.trends.keys()
     assert json.dumps(data.sha256)
+
+
+def test_adopted_on_the_command_line_the_next_prediction_uses_it(
+    case: Case, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, file = tmp_path / "own", tmp_path / "run.parquet"
+    shutil.copytree(case.folder, folder, ignore=shutil.ignore_patterns("parameters.*.*"))
+    write_parquet(run, file)
+    old = (folder / "parameters.yaml").read_text()
+    monkeypatch.chdir(tmp_path)
+    exact = ("interstitial_porosity", "particle_porosity")
+    held = [f"C1.{name}" for name in exact] + ["akta1.volume_factor", "akta1.PumpA.gain", "akta1.PumpB.gain"]
+    words = ["calibrate", str(folder), str(file), "--samples", "0", "--starts", "1", "--adopt", "--json"]
+    words += [part for path in ESTIMATED for part in ("--estimate", path)]
+    words += [part for path in held for part in ("--hold", path)]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["version"] == "2"
+    assert (folder / "parameters.1.yaml").read_text() == old
+    assert (folder / "parameters.yaml").read_text() == (folder / "parameters.2.yaml").read_text()
+    opened = open_case(folder)
+    parameters = opened.plant.parameters
+    assert parameters.version == "2"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    for path, truth in TRUTH.items():
+        item = parameters.parameters[path]
+        assert item.value == pytest.approx(truth, rel=1e-2)
+        assert digest in item.source
+        assert item.uncertainty is not None
+    assert any(set(pair) & set(ESTIMATED) for pair in parameters.correlations)
+    amounts = [simulate(c.plant, c.bound, tolerance=1e-3).loaded["product"] for c in (case, opened)]
+    assert amounts[1] == pytest.approx(amounts[0] * parameters["feed.product.strength"], rel=1e-6)
+    # Adopted again, nothing that was there is lost.
+    assert CliRunner().invoke(app, [*words, "--output", str(folder / "parameters.9.yaml")]).exit_code == 0
+    assert (folder / "parameters.1.yaml").read_text() == old
+    kept = (folder / "parameters.3.yaml").read_text()
+    assert kept == (folder / "parameters.2.yaml").read_text()
