@@ -113,10 +113,12 @@ def inverse_step(
                     "posterior",
                     f"the emulator is off by {error:.1f} in -2 log likelihood",
                     "less than 2",
-                    "The intervals are rough: add data, hold what is not told, or give narrower bounds.",
+                    "The intervals are those of the derivatives instead: add data, hold what is not told, or "
+                    "give narrower bounds.",
                     "warning",
                 )
             )
+            posterior = None
     drawn = fitted_curves(found)
     estimates = estimates_of(found, told, posterior)
     useless = [curve.observed.signal for curve in drawn if _explained(curve) < USELESS]
