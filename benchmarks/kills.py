@@ -76,7 +76,7 @@ class Study:
     phases: Counter[str] = field(default_factory=Counter)
     expected: list[str] = field(default_factory=list)
     issued: int = 0
-    completed: int = 0
+    completed: Counter[str] = field(default_factory=Counter)
     overdue: int = 0
     numbers_twice: int = 0
     accepted: int = 0
@@ -95,8 +95,11 @@ class Study:
             found.append(f"phases without a record: {missing}")
         if twice:
             found.append(f"phases recorded twice: {twice}")
-        if self.accepted != len(self.expected):
-            found.append(f"the skid did {self.accepted} instructions for {len(self.expected)} phases")
+        if self.completed["AutoZero"] != len(self.expected):
+            found.append(f"{self.completed['AutoZero']} AutoZero for {len(self.expected)} phases")
+        if self.accepted != self.completed.total():
+            text = f"the skid did {self.accepted} instructions, the record knows {self.completed.total()}"
+            found.append(text)
         if self.numbers_twice:
             found.append(f"{self.numbers_twice} instructions were issued under a number used before")
         if not self.intact:
@@ -253,7 +256,7 @@ def _read(folder: Path, found: Study) -> None:
             case doc.InstructionRecord(stage=doc.Stage.ISSUED):
                 issued.append(document.number)
             case doc.InstructionRecord(stage=doc.Stage.COMPLETED):
-                found.completed += 1
+                found.completed[document.name] += 1
             case doc.InstructionRecord(stage=doc.Stage.OVERDUE):
                 found.overdue += 1
             case doc.RunResumed():
@@ -285,8 +288,8 @@ def main() -> None:
     print(_line("age of the journal at the kill", found.journal_age))
     print(_line("process time without a controller", found.gaps))
     print(
-        f"instructions: {found.accepted} done by the skid, {found.issued} issued, {found.completed} "
-        f"completed, {found.overdue} overdue; held {found.held} times"
+        f"instructions: {found.accepted} done by the skid, {found.issued} recorded as issued, "
+        f"{dict(found.completed)} as completed, {found.overdue} overdue; held {found.held} times"
     )
     for fault in found.faults:
         print(f"FAULT: {fault}")

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -167,8 +167,10 @@ class _InStep:
             self.peers.advanced(process_time)
 
 
-def control(note: PlantNote, skid: str, say_to: Any = sys.stderr) -> Status | None:
-    """The last status of the run of `skid`, begun or taken up; None when it had ended before."""
+def control(
+    note: PlantNote, skid: str, on_restart: OnRestart = OnRestart.RESUME, say_to: Any = sys.stderr
+) -> Status | None:
+    """The last status of the run of `skid`, begun or taken up by `on_restart`; None: it had ended before."""
     opened = open_case(Path(note.case), several=True)
     changed = [name for name, value in note.hashes.items() if opened.hashes.get(name) != value]
     if changed:
@@ -215,7 +217,7 @@ def control(note: PlantNote, skid: str, say_to: Any = sys.stderr) -> Status | No
             reply = engine.command("start", "command line")
         else:
             case = as_changed(case, runs / name, saved.version)
-            reply = engine.recover(case.bound, saved, OnRestart.RESUME, levels=levels_of(case))
+            reply = engine.recover(case.bound, saved, on_restart, levels=levels_of(case))
         desk = closing.enter_context(
             open_desk(
                 *(engine, case, name, runs, lambda text: print(text, file=say_to)),
@@ -275,8 +277,9 @@ class Lines:
         fresh = (status.state.value, status.phase, *status.waits, *alarms)
         if fresh != self._said:
             self._said = fresh
-            self._to.write(line_of(status) + "\n")
-            self._to.flush()
+            with suppress(OSError):  # nobody reads it any more; the run goes on
+                self._to.write(line_of(status) + "\n")
+                self._to.flush()
 
 
 def line_of(status: Status) -> str:
@@ -315,11 +318,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("skid")
     parser.add_argument("--attached", action="store_true", help="end when standard input closes")
+    parser.add_argument("--on-restart", choices=[item.value for item in OnRestart], default="resume")
     given = parser.parse_args(arguments)
     if given.attached:
         _end_with_parent()
     try:
-        control(read_note(given.folder), given.skid)
+        control(read_note(given.folder), given.skid, OnRestart(given.on_restart))
     except MiniFactoryError as fault:
         print(f"{given.skid}: {fault}", file=sys.stderr)  # noqa: T201
         return fault.exit_code

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 from minifactory.app.case import Case, of_skid
+from minifactory.app.discovery import controllers
 from minifactory.app.home import DATABASE, pki_folder
 from minifactory.app.links import LAST_WORD, Options
 from minifactory.app.orbit_process import PlantNote, checkpoint_in
@@ -30,11 +31,12 @@ from minifactory.app.predict_plant import PlantPrediction
 from minifactory.app.run_plant import PlantOutcome, concluded, file_contents, provenance
 from minifactory.campaign.gate import GateResult
 from minifactory.drivers import LockStepBackend
-from minifactory.errors import EquipmentError, Finding, MiniFactoryError
+from minifactory.errors import EquipmentError, Finding, InputError, MiniFactoryError
 from minifactory.historian import Store, Writer
 from minifactory.opcua.certificates import introduce, own_identity
-from minifactory.opcua.process import ServerProcess, start_server
+from minifactory.opcua.process import start_server
 from minifactory.opcua.session import Target
+from minifactory.orbit.restart import OnRestart
 from minifactory.skid.contents import Contents
 
 LOOK_EVERY = 0.1
@@ -70,7 +72,8 @@ def run_fleet(
     names = {skid: f"{identifier}-{skid}" for skid in case.bounds}
     started = datetime.now(UTC)
     store = Store(folder / DATABASE)
-    with _plant(case, options) as (process, finish):
+    opened = _standing(case, options) if options.connect else _plant(case, options)
+    with opened as (endpoints, finish):
         tell(
             f"Skids {', '.join(case.bounds)} over OPC UA, speed {options.speed_text}, one Orbit process each."
         )
@@ -82,34 +85,94 @@ def run_fleet(
             started=started.isoformat(),
             speed=options.speed,
             scan=options.scan,
-            skids=dict(process.endpoints),
+            skids=dict(endpoints),
             provenance=dict(provenance(case, options, names)),
             peers={},
+            origin="skid" if options.connect else "virtual skid",
         )
         note.write()
         with Fleet(case, note, tell) as fleet:
             faults = fleet.watch()
         found = finish()
+    _refuse_faults(identifier, names, store, faults)
     with Writer(store, folder / "spool") as writer:
         if found is not None:
             file_contents(case, found, writer, store, names)
-    recorded = {run.identifier for run in store.runs()}
-    for skid, name in names.items():
-        if name not in recorded and skid not in faults:
-            faults[skid] = "its run was not recorded"
-    if faults:
-        raise EquipmentError(
-            Finding(
-                f"{identifier}, {skid}", fault, remedy="What was recorded is kept: minifactory runs list."
-            )
-            for skid, fault in faults.items()
-        )
     return concluded(case, identifier, prediction, passed, store, names, folder, started)
 
 
+def resume_fleet(
+    case: Case,
+    note: PlantNote,
+    on_restart: OnRestart,
+    folder: Path,
+    *,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, str]:
+    """Take up the run of a plant whose command was killed, and bring it to its end; its runs by skid.
+
+    Raises
+    ------
+    EquipmentError
+        As for :func:`run_fleet`; also when Orbits of that run still go on.
+    """
+    tell = say or (lambda _text: None)
+    names = {skid: note.name_of(skid) for skid in case.bounds}
+    alive = [item for item in controllers()[0] if item.run in names.values()]
+    if alive:
+        raise EquipmentError(
+            Finding(
+                f"run {item.run}",
+                f"process {item.pid} still supervises it",
+                remedy="Its Orbit goes on by itself (minifactory fleet). Resume when it has ended.",
+            )
+            for item in alive
+        )
+    tell(f"Taking up {note.run} on skids {', '.join(case.bounds)}.")
+    with Fleet(case, note, tell, on_restart=on_restart) as fleet:
+        faults = fleet.watch()
+    _refuse_faults(note.run, names, Store(folder / DATABASE), faults)
+    return names
+
+
+def _refuse_faults(
+    identifier: str, names: Mapping[str, str], store: Store, faults: Mapping[str, str]
+) -> None:
+    recorded = {run.identifier for run in store.runs()}
+    found = {skid: "its run was not recorded" for skid, name in names.items() if name not in recorded}
+    found.update(faults)
+    if found:
+        raise EquipmentError(
+            Finding(f"{identifier}, {skid}", fault, remedy="What is recorded stays: minifactory runs list.")
+            for skid, fault in found.items()
+        )
+
+
+def skid_urls(text: str, skids: Collection[str]) -> dict[str, str]:
+    """URL of the server of every skid in `text` (``capture=opc.tcp://... polish=opc.tcp://...``).
+
+    Raises
+    ------
+    InputError
+        A skid is missing, named twice or unknown.
+    """
+    parts = [part.partition("=") for part in text.split()]
+    expected = " ".join(f"--connect {skid}=URL" for skid in skids)
+    named = [name for name, _, _ in parts]
+    if sorted(named) != sorted(skids) or not all(url.startswith("opc.tcp://") for _, _, url in parts):
+        raise InputError(Finding("--connect", text, expected))
+    return {name: url for name, _, url in parts}
+
+
 @contextmanager
-def _plant(case: Case, options: Options) -> Iterator[tuple[ServerProcess, Callable[[], Contents | None]]]:
-    """The process of the virtual plant, and what its vessels hold when it is ended."""
+def _standing(case: Case, options: Options) -> Iterator[tuple[Mapping[str, str], Callable[[], None]]]:
+    """Skids that go on without us; nobody tells what their vessels hold."""
+    yield skid_urls(options.connect, case.bounds), lambda: None
+
+
+@contextmanager
+def _plant(case: Case, options: Options) -> Iterator[tuple[Mapping[str, str], Callable[[], Contents | None]]]:
+    """The servers of a virtual plant of our own, and what its vessels hold when it is ended."""
     orbit = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
     introduce(orbit, orbit)
     pki = {}
@@ -139,7 +202,7 @@ def _plant(case: Case, options: Options) -> Iterator[tuple[ServerProcess, Callab
                     return Contents.from_json(json.loads(Path(report).read_text(encoding="utf-8")))
                 return None
 
-            yield process, finish
+            yield process.endpoints, finish
     finally:
         Path(report).unlink(missing_ok=True)
 
@@ -159,12 +222,13 @@ class Fleet:
     case: Case
     note: PlantNote
     tell: Callable[[str], None]
+    on_restart: OnRestart = OnRestart.RESUME
     orbits: dict[str, _Orbit] = field(default_factory=dict)
     _interrupted: bool = False
 
     def __enter__(self) -> Fleet:
         for skid in self.case.bounds:
-            self.orbits[skid] = _Orbit(self._start(skid))
+            self.orbits[skid] = _Orbit(self._start(skid, self.on_restart))
         return self
 
     def __exit__(self, *_fault: object) -> None:
@@ -179,16 +243,12 @@ class Fleet:
             if orbit.process.stdin is not None:
                 orbit.process.stdin.close()
 
-    def _start(self, skid: str) -> subprocess.Popen[bytes]:
+    def _start(self, skid: str, on_restart: OnRestart = OnRestart.RESUME) -> subprocess.Popen[bytes]:
+        words = [str(self.note.folder), skid, "--on-restart", on_restart.value]
+        if self.note.origin != "skid":
+            words.append("--attached")  # our virtual plant ends with us; on skids of their own Orbits go on
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "minifactory.app.orbit_process",
-                str(self.note.folder),
-                skid,
-                "--attached",
-            ],
+            [sys.executable, "-m", "minifactory.app.orbit_process", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             process_group=0,

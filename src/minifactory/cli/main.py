@@ -33,7 +33,10 @@ Runs = Annotated[Path | None, typer.Option("--runs", help="Folder of runs (defau
 @app.command(rich_help_panel="Run")
 def run(
     case: CaseFolder,
-    connect: Annotated[str, typer.Option(help="URL of a running OPC UA server.", metavar="URL")] = "",
+    connect: Annotated[
+        list[str] | None,
+        typer.Option(help="URL of a running OPC UA server; several skids: SKID=URL each.", metavar="URL"),
+    ] = None,
     tag_map: Annotated[
         Path | None, typer.Option("--map", help="Where its tags are (minifactory map).", metavar="FILE")
     ] = None,
@@ -71,7 +74,7 @@ def run(
 
     with told(as_json):
         options = running.options(
-            *(speed, in_memory, connect, virtual, seed, tuple(fault or ())),
+            *(speed, in_memory, " ".join(connect or ()), virtual, seed, tuple(fault or ())),
             tag_map=tag_map,
             user=user,
             password=password_of(user, password_file),

@@ -34,7 +34,13 @@ def resume(
     if on_restart not in ON_RESTART:
         remedy = did_you_mean(on_restart, ON_RESTART)
         raise InputError(Finding("--on-restart", f'"{on_restart}"', ", ".join(ON_RESTART), remedy))
-    case, place = open_case(folder), runs_folder(runs)
+    case, place = open_case(folder, several=True), runs_folder(runs)
+    if len(case.bounds) > 1:
+        from minifactory.cli.running_several import resume_several
+
+        policy = ON_RESTART[on_restart]
+        resume_several(case, identifier, policy, runs, as_json=as_json, open_record=open_record)
+        return
     run, saved = to_take_up(place, case, identifier)
     person = sys.stdin.isatty() and stderr.is_terminal
     with live_status() as live:

@@ -159,6 +159,20 @@ def show_outcome(outcome: Outcome, *, as_json: bool, open_record: bool) -> None:
         raise Exit(outcome.exit_code)
 
 
+def plant(
+    folder: Path, skids: tuple[str, ...], port: int, speed: str, seed: int, faults: tuple[str, ...]
+) -> None:
+    """Serve all virtual skids of a case as one plant until told to stop."""
+    from minifactory.skid import plant_server
+
+    arguments = ["--case", str(folder), "--port", str(port), "--speed", speed, "--seed", str(seed), "--stay"]
+    arguments += [word for name in skids for word in ("--pki", f"{name}={pki_folder(f'skid-{name}')}")]
+    arguments += [word for fault in faults for word in ("--fault", fault)]
+    code = plant_server.main(arguments)
+    if code:
+        raise Exit(code)
+
+
 def skid(
     folder: Path,
     name: str,
@@ -181,7 +195,13 @@ def skid(
         server.parse_speed(speed), folder, profile=profile, users=users
     )  # refuses before it computes
     warm_up()
-    case = open_case(folder)
+    case = open_case(folder, several=True)
+    if len(case.bounds) > 1 and not name:
+        if profile != "minifactory" or users:
+            option = "--user" if users else "--profile"
+            raise InputError(Finding(option, "for all skids of a case", "--name of one skid as well"))
+        plant(folder, tuple(case.bounds), port, speed, seed, faults)
+        return
     chosen = name or case.bound.skid
     arguments = ["--case", str(folder), "--skid", chosen, "--port", str(port), "--speed", speed]
     arguments += ["--seed", str(seed), "--pki", str(pki_folder(f"skid-{chosen}")), "--stay"]

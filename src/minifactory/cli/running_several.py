@@ -1,23 +1,27 @@
-"""The command `run` for a case on several skids."""
+"""The command `run` for a case on several skids, and its option ``--resume``."""
 
 from __future__ import annotations
 
 import webbrowser
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from minifactory.app.case import Case
-from minifactory.app.home import runs_folder
+from minifactory.app.home import DATABASE, runs_folder
 from minifactory.app.links import Options
 from minifactory.app.predict_plant import predict_plant
-from minifactory.app.run_plant import faults_by_skid, run_plant
-from minifactory.app.supervising import run_fleet
+from minifactory.app.run_plant import PlantOutcome, concluded, faults_by_skid, run_plant
+from minifactory.app.supervising import resume_fleet, run_fleet, skid_urls
+from minifactory.app.unfinished_plants import plant_to_take_up, refuse_to_overrun_plants
 from minifactory.campaign.gate import gate
 from minifactory.cli.kernels import warm_up
 from minifactory.cli.output import Exit, print_json, stderr, stdout
 from minifactory.cli.progress import bar
 from minifactory.cli.verdicts import tell_verdict
 from minifactory.errors import Finding, InputError
+from minifactory.historian import Store
+from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.status import Status
 from minifactory.plant.tagging import tag_table
 from minifactory.skid.faults import parse_fault
@@ -34,14 +38,13 @@ def run_several(
 ) -> None:
     """Run a case on all its skids and end with the exit code of its outcome; the record's path comes last."""
     if chosen.connect:
-        raise InputError(
-            Finding(
-                "--connect",
-                f"a case on {len(case.bounds)} skids",
-                "the virtual plant",
-                "Skids of their own are driven by cases on one skid so far (docs/network.md).",
+        urls = tuple(skid_urls(chosen.connect, case.bounds).values())
+        if chosen.map is not None or chosen.user:
+            option = "--user" if chosen.user else "--map"
+            raise InputError(
+                Finding(option, f"a case on {len(urls)} skids", "skids that are laid out as ours")
             )
-        )
+        refuse_to_overrun_plants(runs_folder(runs), urls)
     for skid, texts in faults_by_skid(chosen.faults, tuple(case.bounds)).items():
         for text in texts:
             parse_fault(text, tag_table(case.plant.skids[skid]))
@@ -54,6 +57,27 @@ def run_several(
         outcome = run_plant(case, chosen, place, prediction, passed, watcher=_Lines(), say=stderr.print)
     else:
         outcome = run_fleet(case, chosen, place, prediction, passed, say=stderr.print)
+    show_plant(outcome, as_json=as_json, open_record=open_record)
+
+
+def resume_several(
+    case: Case, identifier: str, on_restart: OnRestart, runs: Path | None, *, as_json: bool, open_record: bool
+) -> None:
+    """Take up a run on several skids that was cut short, then predict, compare and write the record."""
+    place = runs_folder(runs)
+    note = plant_to_take_up(place, case, identifier)
+    names = resume_fleet(case, note, on_restart, place, say=stderr.print)
+    warm_up()
+    with bar() as progress:
+        prediction = predict_plant(case, 0, progress)
+    passed, started = gate(prediction.whole, case.targets), datetime.fromisoformat(note.started)
+    store = Store(place / DATABASE)
+    outcome = concluded(case, note.run, prediction, passed, store, names, place, started)
+    show_plant(outcome, as_json=as_json, open_record=open_record)
+
+
+def show_plant(outcome: PlantOutcome, *, as_json: bool, open_record: bool) -> None:
+    """Print what came of a run on several skids; its exit code when that is not 0."""
     tell_verdict(outcome.verdict, outcome.gate, outcome.prediction.whole)
     if as_json:
         print_json(outcome.as_dict())

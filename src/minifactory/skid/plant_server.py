@@ -103,24 +103,31 @@ class SharedSkid:
         self._skid.console(action)
 
 
-async def serve(plant: VirtualPlant, speed: float | None, pki: Mapping[str, Path], parent: int) -> None:
-    """Publish all skids of `plant` until a signal arrives or the process `parent` ends."""
+async def serve(
+    plant: VirtualPlant, speed: float | None, pki: Mapping[str, Path], parent: int | None, port: int = 0
+) -> None:
+    """Publish all skids of `plant` until a signal arrives or the process `parent` ends (None: it may).
+
+    The first skid listens on `port`, each further one on the next; 0: on free ones.
+    """
     stop, loop, turns = asyncio.Event(), asyncio.get_running_loop(), Turns(plant)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as servers:
         opened: dict[str, SkidServer] = {}
-        for name, skid in plant.skids.items():
+        for place, (name, skid) in enumerate(plant.skids.items()):
             settings = ServerSettings(
                 identity=own_identity(pki[name], f"urn:minifactory:skid:{name}", ("localhost", "127.0.0.1")),
                 lock_step=speed is None,
                 speed=speed or 1.0,
                 period=PERIOD if speed is None else min(PERIOD, LONGEST_PERIOD / speed),
+                port=port + place if port else 0,
             )
             opened[name] = await servers.enter_async_context(SkidServer(SharedSkid(skid, turns), settings))
         announce_all({name: server.endpoint for name, server in opened.items()})
         waiting = [asyncio.create_task(server.run(stop)) for server in opened.values()]
-        waiting.append(asyncio.create_task(_watch_parent(parent, stop)))
+        if parent is not None:
+            waiting.append(asyncio.create_task(_watch_parent(parent, stop)))
         try:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -150,11 +157,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--fault", action="append", default=[], help="SKID:KIND[:TAG][=VALUE]@START[+DURATION]"
     )
+    parser.add_argument("--port", type=int, default=0, help="of the first skid; 0 takes free ones")
+    parser.add_argument("--stay", action="store_true", help="go on when the parent process ends")
     parser.add_argument("--contents", type=Path, help="file for what the vessels hold at the end")
     parser.add_argument("--identical-truth", action="store_true", help="only for tests of agreement")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    parent = os.getppid()
+    parent = None if given.stay else os.getppid()
     pki = {name: Path(folder) for name, _, folder in (text.partition("=") for text in given.pki)}
     faults: dict[str, list[str]] = {}
     for text in given.fault:
@@ -163,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         speed = parse_speed(given.speed)
         plant = open_plant(given.case, given.seed, speed, faults, given.identical_truth, tuple(pki))
-        asyncio.run(serve(plant, speed, pki, parent))
+        asyncio.run(serve(plant, speed, pki, parent, given.port))
         if given.contents is not None:
             given.contents.write_text(json.dumps(plant.contents().to_json()), encoding="utf-8")
     except MiniFactoryError as fault_found:
