@@ -8,6 +8,7 @@ A spool is locked while the process lives that writes it: nobody else takes it i
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -62,16 +63,18 @@ class Spool:
         if self._size + len(frames) > self.limit:
             raise OSError(f"the spool {self.path} has reached its limit of {self.limit / 1e6:g} MB")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab") as file:
+        with open(self.path, "ab", buffering=0) as file:
             if not self.hold():
                 raise OSError(f"the spool {self.path} has been taken in by another process")
             try:
                 file.truncate(self._size)
-                file.write(frames)
-                file.flush()
+                if file.write(frames) < len(frames):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(file.fileno())
             except OSError:
                 file.truncate(self._size)
+                if not self._size:
+                    self.remove()  # a full disk is not to be littered with empty files
                 raise
         self._size += len(frames)
         self.entries += len(entries)

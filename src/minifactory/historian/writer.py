@@ -167,6 +167,15 @@ class Writer:
                 return self._status
             return replace(self._status, health=Health.LOSING, refused=self._refused)
 
+    @property
+    def trouble(self) -> str:
+        """Why the record is not kept where it should be; empty while all is well."""
+        with self._changed:
+            health, message = self._status.health, self._status.message
+        if health in (Health.STORING, Health.CLOSED):
+            return ""
+        return f"{health.value}: {message}" if message else health.value
+
     def flush(self, timeout: float | None = None) -> Status:
         """Wait until all that was offered so far has been stored, spooled or tried; the status then.
 

@@ -510,6 +510,10 @@ class Engine:
             self._alarms.set("Journal", Priority.HIGH, self._log.fault, self._time)
         else:
             self._alarms.clear("Journal")
+        if trouble := self._publisher.trouble:
+            self._alarms.set("Record", Priority.HIGH, trouble, self._time)
+        else:
+            self._alarms.clear("Record")
         if self._publisher.dropped:
             message = "a subscriber could not take all documents"
             self._alarms.set("Documents dropped", Priority.HIGH, message, self._time)

@@ -11,12 +11,14 @@ alarmed.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import struct
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -52,6 +54,8 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(OSError):  # a disk that fills up later finds the room taken, where it can be
+                os.posix_fallocate(self._file, 0, 4 * SLOT)
         except BlockingIOError as fault:
             os.close(self._file)
             found = "another process is supervising this run"
@@ -124,7 +128,9 @@ class Journal:
         kind = 0 if durable else 1
         slot = 2 * kind + self._written[kind] % 2
         check = crc32(body, number & 0xFFFFFFFF)
-        os.pwrite(self._file, _HEAD.pack(_MAGIC, number, len(body), check) + body, slot * SLOT)
+        content = _HEAD.pack(_MAGIC, number, len(body), check) + body
+        if os.pwrite(self._file, content, slot * SLOT) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._written[kind] += 1
         if durable:
             os.fsync(self._file)

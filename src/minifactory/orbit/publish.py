@@ -30,6 +30,12 @@ class Publisher:
         """Send nothing more to `subscriber`; no effect when it is not subscribed."""
         self._subscribers = tuple(item for item in self._subscribers if item is not subscriber)
 
+    @property
+    def trouble(self) -> str:
+        """What subscribers say is wrong on their side; empty when nothing is."""
+        told = (str(getattr(subscriber, "trouble", "")) for subscriber in self._subscribers)
+        return "; ".join(text for text in told if text)
+
     def publish(self, document: Document) -> None:
         """Offer `document` to all; a subscriber that raises has lost it, and the others have not."""
         for subscriber in self._subscribers:

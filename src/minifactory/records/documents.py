@@ -297,5 +297,6 @@ class Subscriber(Protocol):
         """Take `document` without blocking and without raising; False when it had to be dropped.
 
         Called by the scan thread. A subscriber that must not lose anything spools on its side; whatever it
-        refuses is counted and alarmed by the controller.
+        refuses is counted and alarmed by the controller. One that may fail on its side can tell so in a text
+        attribute `trouble`, empty while all is well: the controller alarms it.
         """
