@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minifactory.errors import InputError
+from minifactory.orbit.authority import Level
 from minifactory.orbit.interlocks import Interlocks
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.states import State
@@ -163,3 +166,56 @@ def test_an_alarm_that_ends_the_run_itself_is_named_once() -> None:
     bench.skid.resistance *= 10.0
     bench.scan_until(State.ABORTED, limit=30.0)
     assert bench.book.of(doc.RunStopped)[0].reason == "Pressure > 0.5 MPa"
+
+
+MOVES = (
+    "hold", "restart", "pause", "resume", "stop", "abort", "start", "reset",
+    "flow", "take flow", "flow as model", "release", "grant to peer", "skip", "force",
+    "trip", "clear", "wait",
+)  # fmt: skip
+
+
+def move(bench: Bench, what: str) -> None:
+    """Something that a person, a model or a peer may do at any time; refusals are fine."""
+    engine = bench.engine
+    wish = {"System.Flow.SP": FLOW}
+    match what:
+        case "flow":
+            engine.set_points(wish, "anna")
+        case "take flow":
+            engine.set_points(wish, "anna", take=True)
+        case "flow as model":
+            engine.set_points(wish, "model", Level.MODEL)
+        case "release":
+            engine.release((), "anna")
+        case "grant to peer":
+            engine.grant(("System.Flow.SP",), Level.PEER, "other", "anna")
+        case "skip":
+            engine.skip("anna")
+        case "force":
+            engine.live.force("", "anna")
+        case "trip":
+            bench.skid.corrupt["Cond.Signal"] = Reading(0.0, 0.0)
+        case "clear":
+            bench.skid.corrupt.pop("Cond.Signal", None)
+        case "wait":
+            bench.scan_for(2.0)
+        case _:
+            engine.command(what, "anna")
+
+
+@given(st.lists(st.sampled_from(MOVES), max_size=40), st.sampled_from(["pause", "abort"]))
+@settings(deadline=None, max_examples=60)
+def test_an_interlock_wins_over_whatever_is_asked(moves: list[str], what: str) -> None:
+    """While it stands, no command, set-point, authority or edit lets the pumps run."""
+    interlock = ("dry", "Cond.Signal < 0.05 mS/cm", what)
+    phases = [phase(f"step{number}", "20 s", action(flow=5.0)) for number in range(30)]
+    bench = Bench(recipe(*phases, interlocks=[interlock]), scan=0.5)
+    bench.start()
+    tripped = 0
+    for each in moves:
+        move(bench, each)
+        bench.engine.scan()
+        tripped = tripped + 1 if "Cond.Signal" in bench.skid.corrupt else 0
+        if tripped > 2:
+            assert bench.setpoints["System.Flow.SP"] == 0.0, (each, bench.engine.state, bench.engine.reason)
