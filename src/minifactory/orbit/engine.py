@@ -15,17 +15,16 @@ from minifactory.clock import Clock
 from minifactory.errors import EquipmentError, Finding, InputError
 from minifactory.orbit.alarms import Alarms
 from minifactory.orbit.authority import Authority, Level
-from minifactory.orbit.bottles import BottleGuard
 from minifactory.orbit.checkpoint import Checkpoint
 from minifactory.orbit.conduct import INTERLOCK, INTERLOCK_PAUSE, Conduct
 from minifactory.orbit.current import Current, check_against
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.dispatch import Dispatch
-from minifactory.orbit.guards import FOLLOWED, AgeGuard, EquipmentGuard, LinkGuard, interlock_demands
+from minifactory.orbit.guards import FOLLOWED
 from minifactory.orbit.image import Image
 from minifactory.orbit.instructions import Instructions
 from minifactory.orbit.intake import Intake
-from minifactory.orbit.interlocks import Demand, Interlocks
+from minifactory.orbit.interlocks import Demand
 from minifactory.orbit.journal import Journal
 from minifactory.orbit.levels import Level as VesselLevel
 from minifactory.orbit.levels import Levels
@@ -43,10 +42,10 @@ from minifactory.orbit.restart import OnRestart, compare, may_recover
 from minifactory.orbit.sequencer import Sequencer
 from minifactory.orbit.states import ENDED, METHOD_RUNS, Command, State
 from minifactory.orbit.status import Status, snapshot
-from minifactory.orbit.stuck import StuckGuard
 from minifactory.orbit.timing import Grid, Now
 from minifactory.orbit.transfers import Exchange
-from minifactory.orbit.ways import DeadEndGuard, Ways
+from minifactory.orbit.watch import Watch
+from minifactory.orbit.ways import Ways
 from minifactory.orbit.words import Words
 from minifactory.recipe.bound import BoundAction, BoundInterlock, BoundRecipe
 from minifactory.recipe.conditions import Sample
@@ -115,7 +114,6 @@ class Engine:
         self._backend, self._clock, self._predictor = backend, clock, predictor
         self._table = table = backend.table
         self._words = words = Words.of(table)
-        self._standing = tuple(interlocks)
         self._now = now = Now(clock.now(), clock.link_time())
         self._grid = Grid(clock, policy.scan)
         self._image = image = Image(table, float("inf") if policy.lock_step else policy.stale_after)
@@ -125,13 +123,9 @@ class Engine:
         self._instructions = calls = Instructions(table, words, policy, table.skid, self._log.permits)
         self.authority = authority = Authority(table.skid)
         self._conduct = Conduct(table, words, policy, image, outputs, calls, safe or BoundAction(), authority)
-        self._dead_end = DeadEndGuard(policy, words, ways)
+        self._watch = watch = Watch(table, words, policy, image, outputs, interlocks, ways)
+        self._link = link = watch.link
         self._levels = levels
-        self._link = link = LinkGuard(policy)
-        self._age = AgeGuard(policy, image)
-        self._stuck = StuckGuard(table, policy)
-        self._equipment = EquipmentGuard(table, words, image)
-        self._bottles = BottleGuard(policy)
         self._publisher = Publisher()
         self._recorder = recorder = Recorder(self._publisher, clock, table)
         self._alarms = alarms = Alarms(lambda change: recorder.alarm(now.process, change))
@@ -147,15 +141,14 @@ class Engine:
             outputs,
             calls,
             self._conduct,
-            self._equipment,
+            watch.equipment,
             link,
             alarms,
             recorder,
             authority,
         )
-        self._interlocks = Interlocks(self._standing, policy)
         self._ready = ready = Readiness(
-            table.skid, words, image, link, self._equipment, self._sequencer, self._dead_end, outputs
+            table.skid, words, image, link, watch.equipment, self._sequencer, watch.dead_end, outputs
         )
         self._requests = Requests(
             table,
@@ -174,13 +167,12 @@ class Engine:
         self.live = Live(
             table, now, self._sequencer, calls, alarms, recorder, self._requests, self._use, words.flow
         )
-        ready.always = self._interlocks.needs()
+        ready.always = watch.interlocks.needs()
         self._sample = Sample(time=now.process, values=image.values)
         self._flow = 0.0
         self._passed, self._before = 0.0, now.process
         self._washing = False
         self._scan_time = 0.0
-        self._link_was_down = False
         self.status = self._snapshot()
 
     # What others ask for (any thread); each is decided in the next scan and left in the record
@@ -332,7 +324,7 @@ class Engine:
             if self._image.lost:
                 found = f"recover: {self._link.message}"
                 raise InputError(Finding(f"orbit {self._table.skid}", found, remedy="Restore the link."))
-            state = self._equipment.state or ""
+            state = self._watch.equipment.state or ""
             standing = state if state in FOLLOWED else ""
             seen = compare(saved, self._image, self._words, self._clock.wall(), standing)
             return self._sequencer.restore(saved, seen, on_restart, current)
@@ -344,8 +336,8 @@ class Engine:
 
     def _use(self, bound: BoundRecipe) -> None:
         self._conduct.safe = bound.safe
-        self._interlocks.replace((*bound.interlocks, *self._standing))
-        self._ready.always = self._interlocks.needs()
+        self._watch.use(bound.interlocks)
+        self._ready.always = self._watch.interlocks.needs()
         self._ready.aliases = dict(bound.aliases)
         self._image.use_aliases(bound.aliases)
 
@@ -462,32 +454,19 @@ class Engine:
         sample.phase_cv = procedure.phase_cv
 
     def _guard(self, demands: list[Demand]) -> None:
-        time, link, alarms = self._time, self._now.link, self._alarms
-        lost = self._link.look(link, time, alarms)
-        if lost is not None:
-            self._link_was_down = True
-            if self._sequencer.under_way:
-                demands.append(lost)
-        elif self._link_was_down and self._link.healthy:
-            self._link_was_down = False
-            self._outputs.reassert()
-        if lost is None and not self._age.quiet:
-            demands += self._age.look(self._ready.needs(), link, time, alarms)
-        demands += self._stuck.look(self._image, time, alarms)
-        equipment = self._equipment.look(time, alarms)
-        if equipment is not None and self._sequencer.under_way:
-            demands.append(equipment)
-        demands += interlock_demands(self._interlocks, self._sample, time, alarms)
-        dead_end = self._dead_end.look(
-            self._image, self._outputs, self._now.process, time, alarms, self._washing
+        current = self._sequencer.current
+        demands += self._watch.look(
+            self._now,
+            self._time,
+            self._sample,
+            self._alarms,
+            needed=self._ready.needs,
+            under_way=self._sequencer.under_way,
+            washing=self._washing,
+            levels=self._known_levels(),
+            left=float("inf") if current is None else current.procedure.planned_left,
         )
-        if dead_end is not None:
-            demands.append(dead_end)
-        current, levels = self._sequencer.current, self._known_levels()
-        if levels is not None:
-            left = float("inf") if current is None else current.procedure.planned_left
-            demands += self._bottles.look(levels, self._image, time, alarms, left)
-        factor = self._interlocks.factor
+        factor = self._watch.interlocks.factor
         if factor != self._outputs.factors.get(INTERLOCK, 1.0):
             self._outputs.reduce(INTERLOCK, factor if factor < 1.0 else None)
         self._ready.demands = demands = [item for item in demands if item.reaction is not Reaction.ALARM]
@@ -497,7 +476,7 @@ class Engine:
                 self._sequencer.react(demand)
         elif INTERLOCK_PAUSE in self._outputs.factors and self.state in (State.IDLE, State.RUNNING):
             self._outputs.reduce(INTERLOCK_PAUSE, None)
-        alarms.expire(self._now.process)
+        self._alarms.expire(self._now.process)
 
     def _publish(self, written: Mapping[str, float]) -> None:
         recorder, process = self._recorder, self._now.process
