@@ -142,7 +142,7 @@ def test_the_command_runs_both(tmp_path: Path, capsys: pytest.CaptureFixture[str
     }
     assert document["decision"] == "targets met"
     away = options("real", False, "opc.tcp://127.0.0.1:1/a", False, 1, ())
-    with pytest.raises(InputError, match="a case on 2 skids"):
+    with pytest.raises(InputError, match="expected --connect capture=URL --connect polish=URL"):
         run(folder, away, tmp_path, 0, as_json=True, open_record=False)
 
 
