@@ -1,23 +1,31 @@
 """Virtual design, measured: the published study, sampling speed, and whether stated probabilities hold.
 
-python -m benchmarks.design leweke|samples|batches [--count N] [--keep FILE]
+python -m benchmarks.design leweke|samples|cluster|batches [--count N] [--keep FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import socket
+import subprocess
+import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from distributed import Client
 from tests.design import leweke
 from tests.engine.verification import PROTEINS
 
 from minifactory.app.case import open_case
+from minifactory.app.cluster import DaskCluster
 from minifactory.app.designing import description_of, limits_of
 from minifactory.app.workers import LocalProcesses
 from minifactory.design.ledger import Ledger
@@ -83,6 +91,59 @@ def sampling(samples: int) -> dict[str, Any]:
     return {"samples": samples, "seconds": seconds, "all limits": str(found.together)}
 
 
+def clustered(samples: int) -> dict[str, Any]:
+    """The same samples on two local processes and on a Dask cluster of two workers of which one is killed."""
+    case = open_case(CASE)
+    description = description_of(case)
+    problem, limits = WholeCase(description, elements=3), limits_of(case.targets)
+    factors = factors_of(description.plant.parameters)
+    found, seconds = {}, {}
+    with _cluster() as (address, workers):
+        for name in ("local", "cluster"):
+            executor = LocalProcesses(2) if name == "local" else DaskCluster(address)
+            begun = time.monotonic()
+            if name == "cluster":
+                victim = threading.Timer(0.3 * seconds["local"], workers[0].kill)
+                victim.start()
+            try:
+                found[name] = robustness(problem, factors, limits, Ledger(None, executor), samples, seed=2)
+            finally:
+                if isinstance(executor, DaskCluster):
+                    executor.close()
+            seconds[name] = time.monotonic() - begun
+        victim.join()
+    return {
+        "samples": samples,
+        "seconds": seconds,
+        "all limits": {name: str(one.together) for name, one in found.items()},
+        "same numbers": found["local"].evaluations == found["cluster"].evaluations,
+        "worker killed": workers[0].poll() is not None,
+    }
+
+
+@contextmanager
+def _cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler on loopback and two workers of one thread each, one of which may be killed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    tool = [sys.executable, "-m"]
+    with tempfile.TemporaryDirectory() as place:
+        scheduler = [*tool, "distributed.cli.dask_scheduler", "--host", address, "--no-dashboard"]
+        worker = [*tool, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
+        worker += ["--host", "127.0.0.1", "--no-nanny", "--local-directory", place]
+        processes = [subprocess.Popen(command, **quiet) for command in (scheduler, worker, worker)]
+        try:
+            with Client(address, timeout=60, set_as_default=False) as client:
+                client.wait_for_workers(2, timeout=90)
+            yield address, processes[1:]
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
 def _batch(job: tuple[Path, int]) -> tuple[float, float, float]:
     """Yield, purity and pool volume of one virtual batch whose truth is a draw as in the design."""
     from minifactory.app.links import Options
@@ -144,7 +205,7 @@ def batches(folder: Path, count: int, limits: dict[str, float], keep: Path | Non
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("leweke", "samples", "batches"))
+    parser.add_argument("what", choices=("leweke", "samples", "cluster", "batches"))
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="file with a line per batch, to go on from")
     chosen = parser.parse_args()
@@ -152,6 +213,8 @@ def main() -> None:
         result = published_study()
     elif chosen.what == "samples":
         result = sampling(chosen.count or 10_000)
+    elif chosen.what == "cluster":
+        result = clustered(chosen.count or 10_000)
     else:
         result = batches(CASE, chosen.count or 200, {"yield": 0.935, "purity": 0.998}, chosen.keep)
     print(json.dumps(result, indent=2))

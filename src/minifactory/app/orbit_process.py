@@ -273,7 +273,7 @@ class Lines:
         self._said: tuple[str, ...] = ()
 
     def __call__(self, status: Status) -> None:
-        alarms = tuple(item.name for item in status.alarms)
+        alarms = tuple(item.name for item in status.alarms if item.present)
         fresh = (status.state.value, status.phase, *status.waits, *alarms)
         if fresh != self._said:
             self._said = fresh
@@ -283,9 +283,10 @@ class Lines:
 
 
 def line_of(status: Status) -> str:
-    """Time, skid, state, phase, what is waited for, and alarms, in a line."""
+    """Time, skid, state, phase, what is waited for, and alarms that stand, in a line."""
     waits = f"  waits: {', '.join(status.waits)}" if status.waits else ""
-    alarms = f"  alarms: {', '.join(item.name for item in status.alarms)}" if status.alarms else ""
+    present = [item.name for item in status.alarms if item.present]
+    alarms = f"  alarms: {', '.join(present)}" if present else ""
     what = f"{status.state.value:<10} {status.phase or '-'}{waits}{alarms}"
     return f"{status.time / 60.0:8.1f} min  {status.skid:<12} {what}"
 
