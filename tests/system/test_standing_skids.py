@@ -1,4 +1,4 @@
-"""Two skids that go on by themselves: a power cut of the controllers' machine, and the run taken up again."""
+"""Two skids that go on by themselves: their Orbits outlive the command, and a power cut is taken up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from minifactory.historian import Store, load_run
 from minifactory.opcua.certificates import introduce, own_identity
 from tests.app.test_run_plant import made
 from tests.commands import COMMAND, environment, minifactory
-from tests.system.going import children_of, going
+from tests.system.going import PATIENCE, children_of, going
 
 pytestmark = pytest.mark.slow
 
-SPEED = "50"
+SPEED = "20"
+"""The skids' watch on the heartbeat is real time: the faster they run, the more they pump without anybody."""
 
 
 @pytest.fixture
@@ -52,19 +54,34 @@ def test_a_power_cut_of_all_controllers(tmp_path: Path, skids: dict[str, str]) -
     case = tmp_path / "two"
     on_them = [word for name, url in skids.items() for word in ("--connect", f"{name}={url}")]
     with going(tmp_path, case, *on_them, "--speed", SPEED) as first:
-        first.wait_for("capture.capture[1].elute")
-        for process in (*children_of(first.process.pid), first.process.pid):
-            os.kill(process, signal.SIGKILL)
+        first.wait_for("capture.capture[1].load")
+        orbits = children_of(first.process.pid)
+        assert len(orbits) == 2
+        os.kill(first.process.pid, signal.SIGKILL)
         first.process.wait()
+        try:  # the Orbits go on without the command that started them
+            deadline, seen = time.monotonic() + PATIENCE, set[int]()
+            while seen != set(orbits):  # a desk listens some time after its Orbit has begun
+                assert time.monotonic() < deadline, seen
+                going_on = json.loads(minifactory(tmp_path, "fleet", "--json").stdout)["orbits"]
+                seen = {one["pid"] for one in going_on if one.get("state") == "Running"}
+            early = minifactory(tmp_path, "run", case, "--resume", "last")
+            assert early.returncode == 3
+            assert "still supervises it" in early.stderr
+        finally:
+            for process in orbits:
+                os.kill(process, signal.SIGKILL)
     beside = minifactory(tmp_path, "run", case, "--samples", "0", *on_them)
     assert beside.returncode == 2
     assert "was cut short and may still be going on" in beside.stderr
     with going(tmp_path, case, "--resume", "last") as second:
-        assert second.end() == 0, second.said.decode()
+        second.wait_for("capture.capture[1].elute")
+        os.kill(second.process.pid, signal.SIGINT)
+        assert second.end() == 3, second.said.decode()
     store = Store(tmp_path / "runs" / "minifactory.db")
     for item in store.runs():
         run = load_run(store, item.identifier)
-        assert run.state == "Complete"
+        assert run.state == "Aborted"
         assert store.verify(item.identifier).intact
         paths = [phase.path for phase in run.phases]
         assert len(paths) == len(set(paths))

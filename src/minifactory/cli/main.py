@@ -160,7 +160,7 @@ def simulate(
 @app.command(rich_help_panel="Run")
 def skid(
     case: CaseFolder,
-    name: Annotated[str, typer.Option(help="Which skid, when the case has several.")] = "",
+    name: Annotated[str, typer.Option(help="Only this skid of several.")] = "",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4840,
     speed: Annotated[str, typer.Option(help="real, a factor, or lockstep.")] = "real",
     seed: Annotated[int, typer.Option(min=0, help="Of truth and noise.")] = 1,
