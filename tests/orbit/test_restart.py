@@ -239,6 +239,26 @@ def test_a_restarted_run_counts_what_was_pumped_without_it(path: Path) -> None:
     assert total == pytest.approx(life.skid.pumped, abs=FLOW)
 
 
+def test_a_completion_that_was_not_stored_yet_is_told_again(path: Path) -> None:
+    """Killed in the scan that saw it: the journal knows, the record does not."""
+    life = Life(path, many_shots())
+    life.start()
+    completed: list[doc.InstructionRecord] = []
+    while not completed:
+        life.scan()
+        told = life.book.of(doc.InstructionRecord)
+        completed = [item for item in told if item.stage is doc.Stage.COMPLETED]
+    life.book = Book()  # what was told in that scan is lost
+    saved = life.die(0.3)
+    assert saved is not None
+    life.recover(saved, OnRestart.RESUME)
+    life.scan_for(2.0)
+    told = life.book.of(doc.InstructionRecord)
+    again = [item.number for item in told if item.stage is doc.Stage.COMPLETED]
+    assert completed[0].number in again
+    assert sorted(number for _, number in life.skid.done) == sorted({number for _, number in life.skid.done})
+
+
 @pytest.mark.parametrize("killed_at", [30.0, 59.0, 60.0, 60.1, 60.3, 60.6, 61.0, 75.0])
 def test_a_vessel_that_was_being_filled_is_recorded_whole(path: Path, killed_at: float) -> None:
     """Killed while one vessel is filled, or while the outlet turns from one to the other."""

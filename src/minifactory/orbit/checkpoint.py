@@ -25,7 +25,8 @@ class Checkpoint:
 
     `time` is process time in s since the start of the run, `phase_started` likewise; volumes in m3. `fired`
     are the watches of the phase that have fired, `memory` what its conditions remember. `contents` is what
-    each vessel held at the start, with what was told since. `collecting` tells since when (s since the start)
+    each vessel held at the start, with what was told since. `closed` are instructions that were completed so
+    lately that the record may not tell it yet. `collecting` tells since when (s since the start)
     the outlet's vessel has received, and how much (m3), `turning` the next vessel and the values (SI) of the
     valves that will show that it receives. `device_time` (s) and `device_volume` (m3) are
     the equipment's own counters, by which the gap of a restart is measured.
@@ -49,6 +50,7 @@ class Checkpoint:
     factors: Mapping[str, float] = field(default_factory=dict)
     number: int = 0
     open: tuple[OpenInstruction, ...] = ()
+    closed: tuple[OpenInstruction, ...] = ()
     gradient: tuple[float, float, float, bool] = (0.0, 0.0, 0.0, False)
     consumed: Mapping[str, float] = field(default_factory=dict)
     received: Mapping[str, float] = field(default_factory=dict)
@@ -78,6 +80,7 @@ def checkpoint_of(record: Mapping[str, Any]) -> Checkpoint:
     try:
         values = dict(record)
         values["open"] = tuple(OpenInstruction(**item) for item in values["open"])
+        values["closed"] = tuple(OpenInstruction(**item) for item in values.get("closed", ()))
         values["fired"], values["memory"] = tuple(values["fired"]), tuple(values["memory"])
         target, volume, passed, running = values["gradient"]
         values["gradient"] = (float(target), float(volume), float(passed), bool(running))

@@ -37,6 +37,8 @@ class Issued:
         return process - self.process
 
 
+CLOSED_FOR, MOST_CLOSED = 1.0, 8
+"""s of link time for which a completed instruction stays in the journal, and how many of them at most."""
 Step = tuple[Issued, Stage, str]
 """An instruction, the stage that it reached, and a message."""
 
@@ -63,6 +65,7 @@ class Instructions:
         self._journalled = journalled
         self._queue: deque[Issued] = deque()
         self._open: list[Issued] = []
+        self._closed: deque[tuple[Issued, float]] = deque(maxlen=MOST_CLOSED)
 
     def continue_after(self, number: int) -> None:
         """Use only numbers above `number`, which the equipment has accepted before."""
@@ -89,6 +92,12 @@ class Instructions:
     def open(self) -> tuple[Issued, ...]:
         """Instructions that are waiting or under way."""
         return (*self._queue, *self._open)
+
+    def closed(self, link: float) -> tuple[Issued, ...]:
+        """Instructions that were completed so lately that the record of it may not be stored yet."""
+        if self._policy.lock_step:
+            return ()  # nothing is granted before the record is safe
+        return tuple(item for item, at in self._closed if link - at < CLOSED_FOR)
 
     @property
     def waiting(self) -> tuple[Issued, ...]:
@@ -163,6 +172,8 @@ class Instructions:
                 issued.processing = True
             if stage not in (Stage.COMPLETED, Stage.OVERDUE):
                 left.append(issued)
+            elif stage is Stage.COMPLETED:
+                self._closed.append((issued, link))
         self._open = left
         return steps
 

@@ -180,10 +180,9 @@ def take_up(
     instructions.continue_after(max(saved.number, found.accepted))
     if flowing and not any(_is_gradient(item, conduct) for item in saved.open if item not in accepted):
         gradient.elapse(found.volume)
-    for item in saved.open:
-        instructions.take_up(
-            item.number, item.name, item.arguments, item.source, item in accepted, process, link
-        )
+    for item in (*saved.closed, *saved.open):
+        sent = item in accepted or item in saved.closed
+        instructions.take_up(item.number, item.name, item.arguments, item.source, sent, process, link)
 
 
 def drop_unsent_gradient(instructions: Instructions, conduct: Conduct) -> None:

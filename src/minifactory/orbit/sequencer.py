@@ -227,6 +227,10 @@ class Sequencer:
                 OpenInstruction(item.number, item.name, item.arguments, item.source)
                 for item in self._instructions.open
             ),
+            closed=tuple(
+                OpenInstruction(item.number, item.name, item.arguments, item.source)
+                for item in self._instructions.closed(self._now.link)
+            ),
             gradient=track,
             consumed=dict(levels.consumed),
             received=dict(levels.received),
