@@ -251,19 +251,20 @@ def _read(folder: Path, found: Study) -> None:
     found.state, found.intact = run.state, store.verify(item.identifier).intact
     found.phases = Counter(phase.path for phase in run.phases)
     issued: list[int] = []
+    completed: dict[int, str] = {}  # a completion just before a kill may be told again
     for document in documents(store, item.identifier):
         match document:
             case doc.InstructionRecord(stage=doc.Stage.ISSUED):
                 issued.append(document.number)
             case doc.InstructionRecord(stage=doc.Stage.COMPLETED):
-                found.completed[document.name] += 1
+                completed[document.number] = document.name
             case doc.InstructionRecord(stage=doc.Stage.OVERDUE):
                 found.overdue += 1
             case doc.RunResumed():
                 found.gaps.append(document.gap)
             case doc.Transition(after="Held"):
                 found.held += 1
-    found.issued = len(issued)
+    found.issued, found.completed = len(issued), Counter(completed.values())
     found.numbers_twice = len(issued) - len(set(issued))
 
 

@@ -37,7 +37,7 @@ class Issued:
         return process - self.process
 
 
-CLOSED_FOR, MOST_CLOSED = 1.0, 8
+CLOSED_FOR, MOST_CLOSED = 0.5, 8
 """s of link time for which a completed instruction stays in the journal, and how many of them at most."""
 Step = tuple[Issued, Stage, str]
 """An instruction, the stage that it reached, and a message."""
