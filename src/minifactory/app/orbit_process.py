@@ -29,7 +29,7 @@ from minifactory.app.execute import controller, levels_of, supervise
 from minifactory.app.home import DATABASE, pki_folder
 from minifactory.app.links import LONGEST_SCAN, SCAN, Link
 from minifactory.app.operating import as_changed, open_desk, told_to_peers
-from minifactory.app.peers import HeardPeers, Peers, ReadPeers, say_left, say_where
+from minifactory.app.peers import Addresses, HeardPeers, Peers, ReadPeers, say_left, say_where
 from minifactory.clock import Clock, RealClock, VirtualClock
 from minifactory.drivers import FreeRunningBackend, LockStepBackend
 from minifactory.errors import Finding, InputError, MiniFactoryError
@@ -79,8 +79,6 @@ class PlantNote:
         URL of the server of every skid.
     provenance : dict of str to str
         What the records say of where the runs come from.
-    peers : dict of str to str
-        URL of the desk of an Orbit where it is known beforehand.
     origin : str
         ``virtual skid`` or ``skid``.
     """
@@ -94,7 +92,6 @@ class PlantNote:
     scan: float
     skids: dict[str, str]
     provenance: dict[str, str]
-    peers: dict[str, str]
     origin: str = "virtual skid"
 
     @property
@@ -201,7 +198,7 @@ def control(
         in_step = _InStep(backend, writer) if isinstance(backend, LockStepBackend) else None
         link = Link(in_step or backend, clock, policy, note.origin, note.skids[skid], lambda _answers: None)
         engine = controller(case, link, writer, None, None, journal)
-        peers = _peers(folder, others, note, identity, engine, clock)
+        peers = _peers(note, others, identity, engine, clock)
         closing.callback(peers.close)
         if in_step is not None:
             in_step.peers = peers
@@ -253,16 +250,12 @@ def _take_leave(backend: LockStepBackend | FreeRunningBackend) -> None:
 
 
 def _peers(
-    folder: Path,
-    others: tuple[str, ...],
-    note: PlantNote,
-    identity: Identity,
-    engine: Engine,
-    clock: Clock,
+    note: PlantNote, others: tuple[str, ...], identity: Identity, engine: Engine, clock: Clock
 ) -> Peers:
+    addresses = Addresses(note.folder, identity)
     if note.speed is None:
-        return ReadPeers(folder, others, note.peers, identity, engine.exchange)
-    return HeardPeers(folder, others, note.peers, identity, engine.exchange, clock.link_time)
+        return ReadPeers(addresses, others, engine.exchange)
+    return HeardPeers(addresses, others, engine.exchange, clock.link_time)
 
 
 class Lines:

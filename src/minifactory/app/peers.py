@@ -1,6 +1,6 @@
 """An Orbit as a client of its peers: what they tell at their desks goes into its exchange.
 
-Where a peer is, it says itself in a small file in the folder of the plant's run, or it is given. When its run
+Where a peer is, it says itself in a small file in the folder of the plant's run. When its run
 has ended it leaves its last words in that file, so that nobody has to wait for those who listen late. In
 lock-step the words of the scan before are read after each advance, so that the same run comes out every time;
 where process time runs by itself, they are subscribed to.
@@ -21,6 +21,7 @@ from minifactory.opcua.certificates import Identity
 from minifactory.opcua.session import Target
 from minifactory.opcua.words import WordsListener, WordsReader
 from minifactory.orbit.transfers import Exchange, Word, word
+from minifactory.records.whole_file import write_whole
 
 ORBITS = "orbits"
 """Folder, in that of the plant's run, with a file for each Orbit that says where its desk is."""
@@ -41,11 +42,7 @@ def say_left(folder: Path, skid: str, words: str) -> None:
 
 
 def _say(folder: Path, skid: str, said: Mapping[str, object]) -> None:
-    place = folder / ORBITS
-    place.mkdir(parents=True, exist_ok=True)
-    fresh = place / f".{skid}.json"
-    fresh.write_text(json.dumps(said), encoding="utf-8")
-    fresh.replace(place / f"{skid}.json")
+    write_whole(folder / ORBITS / f"{skid}.json", json.dumps(said), "where an Orbit is")
 
 
 def _said(folder: Path, skid: str, what: str) -> str:
@@ -90,12 +87,15 @@ class Peers(Protocol):
         """Listen no more."""
 
 
-class _Addresses:
-    def __init__(self, folder: Path, given: Mapping[str, str], identity: Identity) -> None:
-        self._folder, self._given, self._identity = folder, given, identity
+class Addresses:
+    """Where the peers are, by the folder of the plant's run; they are spoken to under our `identity`."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        self._folder, self._identity = folder, identity
 
     def target(self, skid: str) -> Target | None:
-        url = self._given.get(skid) or where(self._folder, skid)
+        """The desk of `skid`; None while nobody knows where it is."""
+        url = where(self._folder, skid)
         return Target(url, self._identity) if url else None
 
     def left(self, skid: str) -> str:
@@ -108,28 +108,16 @@ class ReadPeers:
 
     Parameters
     ----------
-    folder : Path
-        Of the plant's run.
+    addresses : Addresses
+        Where they are.
     skids : sequence of str
         The peers.
-    given : Mapping of str to str
-        URL of a peer's desk, where it is known beforehand.
-    identity : Identity
-        Our own.
     exchange : Exchange
         Told what the peers say.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        skids: tuple[str, ...],
-        given: Mapping[str, str],
-        identity: Identity,
-        exchange: Exchange,
-    ) -> None:
-        self._addresses = _Addresses(folder, given, identity)
-        self._exchange = exchange
+    def __init__(self, addresses: Addresses, skids: tuple[str, ...], exchange: Exchange) -> None:
+        self._addresses, self._exchange = addresses, exchange
         self._readers: dict[str, WordsReader] = {}
         self._tried: dict[str, tuple[str, float]] = {}
         self._skids = skids
@@ -177,16 +165,9 @@ class HeardPeers:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        skids: tuple[str, ...],
-        given: Mapping[str, str],
-        identity: Identity,
-        exchange: Exchange,
-        link: Callable[[], float],
+        self, addresses: Addresses, skids: tuple[str, ...], exchange: Exchange, link: Callable[[], float]
     ) -> None:
-        self._addresses = _Addresses(folder, given, identity)
-        self._exchange, self._link = exchange, link
+        self._addresses, self._exchange, self._link = addresses, exchange, link
         self._listeners = [WordsListener(partial(self._look_for, skid), self._hear) for skid in skids]
 
     def _look_for(self, skid: str) -> Target | None:

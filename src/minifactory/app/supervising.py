@@ -87,7 +87,6 @@ def run_fleet(
             scan=options.scan,
             skids=dict(endpoints),
             provenance=dict(provenance(case, options, names)),
-            peers={},
             origin="skid" if options.connect else "virtual skid",
         )
         note.write()

@@ -110,8 +110,11 @@ def _read_on_failure(item: Reader) -> OnFailure:
     """What is to be done when something fails, each in one of the words for it."""
     tags = item.section("tags")
     found = OnFailure(
-        **{name: item.choice(name, REACTIONS, "") for name in ("link", "stale", "unconfirmed")},
-        **{name: item.choice(name, REACTIONS, "") for name in ("empty", "full")},
+        link=item.choice("link", REACTIONS, ""),
+        stale=item.choice("stale", REACTIONS, ""),
+        unconfirmed=item.choice("unconfirmed", REACTIONS, ""),
+        empty=item.choice("empty", REACTIONS, ""),
+        full=item.choice("full", REACTIONS, ""),
         tags={name: tags.choice(name, REACTIONS) for name in tags.keys},
     )
     tags.finish()
