@@ -29,6 +29,7 @@ from minifactory.errors import InputError
 from minifactory.records.export import write_parquet
 from minifactory.records.run import Run
 from minifactory.twin.simulate import simulate
+from tests.commands import minifactory
 
 pytestmark = pytest.mark.slow
 
@@ -178,3 +179,39 @@ def test_adopted_on_the_command_line_the_next_prediction_uses_it(
     assert (folder / "parameters.1.yaml").read_text() == old
     kept = (folder / "parameters.3.yaml").read_text()
     assert kept == (folder / "parameters.2.yaml").read_text()
+
+
+def test_fractions_analysed_in_a_table_stand_in_for_a_detector(
+    case: Case, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No absorbance in the run's file and no amounts: only the table knows how much product was fed."""
+    pools = [pool for pool in run.pools if pool.volume > 0.0 and pool.end > pool.start]
+    blind = {name: trend for name, trend in run.trends.items() if not name.startswith("UV")}
+    file, table = tmp_path / "run.parquet", tmp_path / "assays.csv"
+    write_parquet(replace(run, trends=blind, pools=()), file)
+    mass = case.plant.species["product"].molar_mass
+    rows = [
+        f"{pool.start!r},{pool.end!r},{pool.amounts['product'] / pool.volume * mass!r}"
+        for pool in pools
+        if "product" in pool.amounts
+    ]
+    table.write_text("\n".join(["from [s],to [s],product [g/L]", *rows]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    words = ["calibrate", str(case.folder), str(file), "--samples", "0", "--starts", "1", "--json"]
+    words += ["--estimate", "feed.product.strength", "--output", str(tmp_path / "new.yaml")]
+    told = CliRunner().invoke(app, [*words, "--assays", str(table)])
+    assert told.exit_code == 0, told.output
+    sources = json.loads(told.stdout)["sources"]
+    assert sources["assays.csv"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    found = open_case(case.folder, tmp_path / "new.yaml").plant.parameters.parameters["feed.product.strength"]
+    assert found.value == pytest.approx(TRUTH["feed.product.strength"], rel=0.05)
+
+    (tmp_path / "new.yaml").unlink()
+    table.write_text("from [s],to [s],prodct [g/L]\n" + rows[0] + "\n")
+    refused = minifactory(tmp_path / "shell", *words, "--assays", table)
+    assert refused.returncode == 2
+    said = refused.stdout + refused.stderr
+    assert "assays.csv:1" in said
+    assert "prodct" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "new.yaml").exists()
