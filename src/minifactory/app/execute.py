@@ -23,6 +23,7 @@ from minifactory.orbit.desk import Reply
 from minifactory.orbit.engine import Engine
 from minifactory.orbit.inlets import FlowPathInlets
 from minifactory.orbit.journal import Journal
+from minifactory.orbit.level_filter import LevelTag
 from minifactory.orbit.levels import Levels
 from minifactory.orbit.predictor import Predictor
 from minifactory.orbit.restart import OnRestart
@@ -261,6 +262,10 @@ def levels_of(case: Case) -> Levels:
         {name: vessel.minimum for name, vessel in vessels.items()},
         FlowPathInlets(case.skid),
         capacity={name: vessel.capacity for name, vessel in vessels.items()},
+        readings={
+            each.vessel: LevelTag(each.tag, each.deviation, every=each.every)
+            for each in case.skid.level_sensors
+        },
     )
 
 

@@ -107,7 +107,7 @@ class Levels:
         self._inflow = 0.0
         self._others: dict[str, Mapping[str, tuple[float, float]]] = {}
         self._readings = dict(readings or {})
-        self._filters = {vessel: LevelFilter(variance=UNKNOWN) for vessel in self._readings}
+        self._filters = {vessel: LevelFilter(flow_uncertainty, UNKNOWN) for vessel in self._readings}
         self._start, self._minimum = dict(start or {}), dict(minimum or {})
         self._capacity = dict(capacity or {})
         self._inlets, self._flow_uncertainty = inlets, flow_uncertainty
@@ -126,26 +126,34 @@ class Levels:
         for vessel, volume in self._start.items():
             self._start[vessel] = volume - self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
         for vessel, each in self._filters.items():
-            each.passed -= self._passed(vessel)
+            each.received -= self.received.get(vessel, 0.0)
+            each.consumed -= self.consumed.get(vessel, 0.0)
         self.consumed.clear()
         self.received.clear()
 
     def tell(self, vessel: str, volume: float) -> None:
         """`vessel` holds `volume` (m3) now: somebody has filled, emptied or changed it."""
-        passed = self.consumed.get(vessel, 0.0) - self.received.get(vessel, 0.0)
-        self._start[vessel] = volume + passed
-        self._filters[vessel] = LevelFilter(passed=self._passed(vessel))
+        received, consumed = self._passed(vessel)
+        self._start[vessel] = volume + consumed - received
+        self._filters[vessel] = self._filter(vessel)
 
     def correct(self, vessel: str, reading: float, deviation: float) -> None:
         """A reading (m3, standard deviation in m3) of what `vessel` holds now corrects the estimate."""
         estimate = self.volume(vessel)
         if estimate is None:
             self.tell(vessel, reading)
-            self._filters[vessel].variance = deviation**2
+            self._filters[vessel] = self._filter(vessel, deviation**2)
             return
-        own = self._filters.setdefault(vessel, LevelFilter())
-        after = own.correct(estimate, reading, deviation, self._flow_uncertainty, self._passed(vessel))
-        self._start[vessel] += after - estimate
+        own, passed = (
+            self._filters.setdefault(vessel, LevelFilter(self._flow_uncertainty)),
+            self._passed(vessel),
+        )
+        shift = own.shift(*passed)
+        self._start[vessel] += own.correct(estimate, reading, deviation, *passed) - estimate + shift
+
+    def _filter(self, vessel: str, variance: float = 0.0) -> LevelFilter:
+        """One that begins now."""
+        return LevelFilter(self._flow_uncertainty, variance, *self._passed(vessel))
 
     def hear(self, skid: str, passed: Mapping[str, tuple[float, float]]) -> None:
         """Another skid has drawn from and delivered to vessels so much (m3) in its run."""
@@ -155,8 +163,9 @@ class Levels:
         """Vessels whose readings and estimates disagree."""
         return tuple(name for name, each in self._filters.items() if each.drifts)
 
-    def _passed(self, vessel: str) -> float:
-        return self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
+    def _passed(self, vessel: str) -> tuple[float, float]:
+        """m3 that have gone in and out by the pumps."""
+        return self.received.get(vessel, 0.0), self.consumed.get(vessel, 0.0)
 
     def _read(self, process: float, image: Image) -> None:
         for vessel, each in self._readings.items():
@@ -177,7 +186,10 @@ class Levels:
         start = self._start.get(vessel)
         if start is None:
             return None
-        own = start - self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
+        received, consumed = self._passed(vessel)
+        own = start - consumed + received
+        if vessel in self._filters:
+            own += self._filters[vessel].shift(received, consumed)
         for passed in self._others.values():
             drawn, delivered = passed.get(vessel, (0.0, 0.0))
             own += delivered - drawn
@@ -301,11 +313,12 @@ class Levels:
         left = float("inf")
         if volume is not None and draw > 0.0:
             left = max(0.0, volume - self._minimum.get(vessel, 0.0)) / draw
-        own, gained = self._filters.get(vessel, LevelFilter()), self._inflow if vessel == self.outlet else 0.0
+        own = self._filters.get(vessel) or LevelFilter(self._flow_uncertainty)
+        gained = self._inflow if vessel == self.outlet else 0.0
         full = math.inf
         if volume is not None and gained > draw:
             full = max(0.0, self.capacity(vessel) - volume) / (gained - draw)
-        deviation = own.deviation(self._flow_uncertainty, consumed + received)
+        deviation = own.deviation(received, consumed)
         return Level(vessel, volume, consumed, received, deviation, left, full, own.innovation)
 
     def all(self) -> tuple[Level, ...]:

@@ -96,6 +96,32 @@ class Vessel:
     minimum: float = 0.0
 
 
+@dataclass(frozen=True)
+class LevelSensor:
+    """Reads how much `vessel` holds: a level probe, or a balance set to show volume.
+
+    Parameters
+    ----------
+    name, vessel : str
+        The tag is ``name.Volume``.
+    capacity, deviation : float
+        Of the vessel, and the standard deviation of a reading, m3.
+    every : float
+        s between two corrections of the estimate.
+    """
+
+    name: str
+    vessel: str
+    capacity: float
+    deviation: float
+    every: float = 10.0
+
+    @property
+    def tag(self) -> str:
+        """What the equipment calls the reading."""
+        return f"{self.name}.Volume"
+
+
 class DeviceKind(Enum):
     """What a device does to the liquid."""
 
@@ -236,7 +262,7 @@ class Skid:
     valves to the positions that lead past all columns; `max_pressure` in Pa; `filled_with` names the material
     that stands in lines and columns at the start (None: that of the first vessel connected), `contents` what
     single devices hold instead (device -> material), such as a sample loop; `on_failure` what its controller
-    is to do when something fails.
+    is to do when something fails; `level_sensors` read vessels.
     """
 
     name: str
@@ -249,6 +275,7 @@ class Skid:
     filled_with: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
     on_failure: OnFailure = field(default_factory=OnFailure)
+    level_sensors: tuple[LevelSensor, ...] = ()
 
     def of_kind(self, kind: DeviceKind) -> tuple[Device, ...]:
         """The devices of one kind, in the order of the description."""

@@ -93,6 +93,8 @@ def _known_of_signals(skid: Skid) -> Iterator[tuple[str, ParameterKind]]:
         signals.append("pH")
     for signal in signals:
         yield from ((f"{skid.name}.{signal}.{name}", kind) for name, kind in SIGNALS[signal].items())
+    for sensor in skid.level_sensors:
+        yield from ((f"{skid.name}.{sensor.name}.{name}", kind) for name, kind in SIGNALS["Level"].items())
 
 
 def read_parameters(

@@ -35,6 +35,7 @@ from minifactory.units import (
     TEMPERATURE,
     TIME,
     VELOCITY,
+    VOLUME,
     Kind,
 )
 
@@ -222,9 +223,10 @@ SIGNALS: Mapping[str, Mapping[str, ParameterKind]] = {
     "pH": _channel(PH, PH_DRIFT, OFFSET_PH),
     "Pressure": _channel(PRESSURE, PRESSURE_DRIFT, OFFSET_PRESSURE),
     "Pressure.Delta": _channel(PRESSURE, PRESSURE_DRIFT, OFFSET_PRESSURE),
+    "Level": {"gain": _GAIN, "noise": ParameterKind(VOLUME, "standard deviation of the reading", 0.0)},
 }
 """Parameters of the measured signals of a skid; ``UV`` stands for every channel (``UV1``, ``UV2`` ...)
-and, under the name of the cell, for all of its channels."""
+and, under the name of the cell, for all of its channels; ``Level`` for every level sensor, by its name."""
 
 DEVICE: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
     DeviceKind.PUMP: {"gain": _PUMP_GAIN},

@@ -15,11 +15,13 @@ from minifactory.plant.column_binding import read_binding, read_modulators, read
 from minifactory.plant.document import Reader
 from minifactory.plant.equipment import EMPTY, Equipment, read_equipment
 from minifactory.plant.flowpath import fixed_loops
+from minifactory.plant.level_sensors import read_level_sensor
 from minifactory.plant.model import (
     REACTIONS,
     Column,
     Device,
     DeviceKind,
+    LevelSensor,
     Number,
     OnFailure,
     Port,
@@ -45,6 +47,7 @@ class SkidInMaking:
     filled_with: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
     on_failure: OnFailure = field(default_factory=OnFailure)
+    level_sensors: list[LevelSensor] = field(default_factory=list)
     reached: set[Port] = field(default_factory=set)
     """Ports at which a line from or to another skid ends."""
 
@@ -73,6 +76,7 @@ class SkidInMaking:
             filled_with=self.filled_with,
             contents=self.contents,
             on_failure=self.on_failure,
+            level_sensors=tuple(self.level_sensors),
         )
         known = {tag.name for tag in tag_table(skid).readable}
         for name in self.on_failure.tags:
@@ -290,7 +294,8 @@ def _connect_column(
 def connect_vessels(
     vessels: Mapping[str, Vessel], blocks: Mapping[str, Reader], skids: Mapping[str, SkidInMaking]
 ) -> None:
-    """Connect every vessel to the ports that its ``connected`` names, then drains to a waste vessel."""
+    """Connect every vessel to the ports that its ``connected`` names and to what reads its level, then drains
+    to a waste vessel."""
     sinks: dict[str, list[str]] = {name: [] for name in skids}
     for name, block in blocks.items():
         for text in block.texts("connected"):
@@ -302,6 +307,11 @@ def connect_vessels(
                 block.fail(f'no skid "{parts[0]}" (in "{text}")', remedy=remedy, key="connected")
             else:
                 _connect_vessel(block, vessels[name], skids[parts[0]], Port(parts[1], parts[2]), sinks)
+        taken = {
+            skid: {*each.devices, *(item.name for item in each.level_sensors)} for skid, each in skids.items()
+        }
+        if (found := read_level_sensor(block, vessels[name], taken)) is not None:
+            skids[found[0]].level_sensors.append(found[1])
         block.finish()
     for skid in skids.values():
         for drain in skid.equipment.drains:

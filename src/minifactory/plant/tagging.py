@@ -1,7 +1,7 @@
 """The tag table of a skid, derived from its devices: what can be read, set and instructed.
 
 Names: ``System.*``, ``PumpA.*``, ``Gradient.*``, ``<Valve>.Position``, ``UV1.Signal`` ... (one per
-wavelength), ``Cond.*``, ``pH.Signal``, ``Pressure.*``; set-points end in ``.SP``.
+wavelength), ``Cond.*``, ``pH.Signal``, ``<Level sensor>.Volume``, ``Pressure.*``; set-points end in ``.SP``.
 """
 
 from __future__ import annotations
@@ -93,6 +93,9 @@ def _readings(skid: Skid) -> Iterator[Tag]:
         yield _number("Cond.Temperature", TEMPERATURE, "degC", 273.15, 373.15, "Temperature in the cell")
     if skid.of_kind(DeviceKind.PH_CELL):
         yield _number("pH.Signal", PH, "", 0.0, 14.0, "pH in the cell")
+    for sensor in skid.level_sensors:
+        low, high = -0.1 * sensor.capacity, 1.1 * sensor.capacity
+        yield _number(sensor.tag, VOLUME, "mL", low, high, f"What {sensor.vessel} holds")
     pressure = hardware_pressure(skid)
     yield _number("Pressure.System", PRESSURE, "MPa", -1e5, 1.1 * pressure, "Pressure behind the pumps")
     yield _number("Pressure.Delta", PRESSURE, "MPa", -1e5, 1.1 * pressure, "Pressure drop over the column")

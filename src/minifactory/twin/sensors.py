@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minifactory.plant.model import Device, DeviceKind, Skid, Species
+from minifactory.plant.model import Device, DeviceKind, LevelSensor, Skid, Species
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.tagging import uv_channels
 from minifactory.signals.reading import Quality
@@ -147,7 +147,12 @@ class Sensors:
             (name, _channel(name, skid, parameters, kind, default))
             for name, kind, default in _OTHERS
             if name in table.tags
+        ) + tuple(
+            (sensor.tag, _level_channel(sensor, skid.name, parameters))
+            for sensor in skid.level_sensors
+            if sensor.tag in table.tags
         )
+        self._vessels = {sensor.tag: sensor.vessel for sensor in skid.level_sensors}
         self._channels = (*(cell.channel for cell in self.cells), *(item for _, item in self.others))
         self._names = (*(f"{cell.name}.Signal" for cell in self.cells), *(name for name, _ in self.others))
         self._wavelengths: tuple[float, ...] = ()
@@ -232,6 +237,7 @@ class Sensors:
             "Pressure.System": values.system_pressure,
             "Pressure.Delta": values.column_pressure,
         }
+        truth |= {name: values.volumes[vessel] for name, vessel in self._vessels.items()}
         inputs.extend(truth[name] for name, _ in self.others)
         return inputs
 
@@ -259,6 +265,13 @@ def _channel(name: str, skid: Skid, parameters: ParameterSet, kind: DeviceKind, 
         return channel(parameters, (f"{own}.Temperature",), device, default, "temperature_")
     paths = [own] if device is None else [own, f"{skid.name}.{device.name}"]
     return channel(parameters, paths, device, default)
+
+
+def _level_channel(sensor: LevelSensor, skid: str, parameters: ParameterSet) -> Channel:
+    """The channel of a level sensor, which shows a tenth beyond the empty and the full vessel."""
+    over = 0.1 * sensor.capacity
+    default = Channel(noise=sensor.deviation, lower=-over, upper=sensor.capacity + over)
+    return channel(parameters, (f"{skid}.{sensor.name}",), None, default)
 
 
 def _cell(name: str, device: Device, skid: str, layout: DetectorLayout, parameters: ParameterSet) -> Cell:
