@@ -1,6 +1,6 @@
 """How often the stated 95 % intervals of a steric mass action calibration hold the truth.
 
-    python -m benchmarks.calibration_coverage_sma [REPEATS] [--first SEED]
+    python -m benchmarks.calibration_coverage_sma [REPEATS] [--first SEED] [--keep FILE]
 
 The experiments are gradients of 12 and 30 CV with the case `cex-polish` (UV, conductivity, ten analysed
 fractions each). In every repeat the product's charge, equilibrium, shielding and film coefficient are drawn
@@ -8,12 +8,14 @@ anew, and all that the case states with an uncertainty (porosities, capacity, li
 liquids) from that uncertainty; the curves of that truth are computed on a mesh three times as fine as that
 of the fit, and noise is added. The problem is then fitted as `minifactory calibrate --samples 0` does, from
 the truth (:mod:`benchmarks.calibration_sma` starts from the case's values). Printed: hits of each parameter,
-with the 95 % interval of their share (Clopper, Pearson).
+with the 95 % interval of their share (Clopper, Pearson). With `--keep` every repeat is a line (JSON) of that
+file as soon as it has ended, and a repeat that the file holds already is not done again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -81,34 +83,52 @@ def repeat(problem: Problem, seed: int) -> tuple[Array, Array]:
     return found.coordinates - found.problem.space.coordinates(values), found.covariance
 
 
+def kept(file: Path | None) -> dict[int, list[float] | None]:
+    """Seed -> gaps in standard deviations, of the repeats that `file` holds; None: that fit failed."""
+    if file is None or not file.is_file():
+        return {}
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {int(line["seed"]): line["gaps"] for line in lines}
+
+
 def main() -> None:
     """Print hits and their limits."""
     wanted = argparse.ArgumentParser()
     wanted.add_argument("repeats", type=int, nargs="?", default=100)
     wanted.add_argument("--first", type=int, default=1)
+    wanted.add_argument("--keep", type=Path)
     chosen = wanted.parse_args()
     warmup()
     problem = posed().problem
-    hits: list[NDArray[np.bool_]] = []
-    began, failed = time.process_time(), 0
-    for seed in range(chosen.first, chosen.first + chosen.repeats):
+    seeds = range(chosen.first, chosen.first + chosen.repeats)
+    done = {seed: gaps for seed, gaps in kept(chosen.keep).items() if seed in seeds}
+    began, left = time.process_time(), [seed for seed in seeds if seed not in done]
+    for seed in left:
         try:
             gaps, covariance = repeat(problem, seed)
+            done[seed] = (gaps / np.sqrt(np.diag(covariance))).tolist()
+            shown = ", ".join(f"{gap:+.2f}" for gap in done[seed] or ())
         except MiniFactoryError as fault:
-            failed += 1
-            print(f"seed {seed}: {fault}")
-            continue
-        deviations = np.sqrt(np.diag(covariance))
-        hits.append(np.abs(gaps) < WIDE * deviations)
-        shown = ", ".join(f"{gap / size:+.2f}" for gap, size in zip(gaps, deviations, strict=True))
+            done[seed], shown = None, str(fault)
         print(f"seed {seed}: {shown}", flush=True)
-    for path, found in zip(problem.space.paths, np.array(hits).T, strict=True):
-        n, k = len(found), int(found.sum())
-        low = beta.ppf(0.025, k, n - k + 1) if k else 0.0
-        high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
-        print(f"{path:<30} {k} of {n}: {100 * k / n:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)")
+        if chosen.keep is not None:
+            with chosen.keep.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"seed": seed, "gaps": done[seed]}) + "\n")
     spent = time.process_time() - began
-    print(f"{failed} failed; {spent / chosen.repeats:.1f} s of processor time per repeat")
+    hits = np.array([np.abs(gaps) < WIDE for gaps in done.values() if gaps is not None])
+    for path, found in zip(problem.space.paths, hits.T, strict=True):
+        print(f"{path:<30} {share(int(found.sum()), len(found))}")
+    print(f"{'all together':<30} {share(int(hits.sum()), hits.size)}")
+    print(f"{sum(gaps is None for gaps in done.values())} failed")
+    if left:
+        print(f"{spent / len(left):.1f} s of processor time per repeat")
+
+
+def share(k: int, n: int) -> str:
+    """`k` of `n` with the 95 % interval of the share."""
+    low = beta.ppf(0.025, k, n - k + 1) if k else 0.0
+    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
+    return f"{k} of {n}: {100 * k / n:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)"
 
 
 if __name__ == "__main__":
