@@ -6,7 +6,6 @@ arrays: 1 true, 0 false, -1 unknown; an unknown value is NaN.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.recipe.expressions import (
+    COMPARISONS,
     CV,
     PHASE_VARIABLES,
     TIME,
@@ -42,14 +42,6 @@ from minifactory.units import KINDS, Dimension
 Numbers = NDArray[np.float64]
 Answers = NDArray[np.int8]
 
-_COMPARE = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 _AXES = {
     dimension_of(KINDS["time"]): "clock",
     dimension_of(KINDS[PHASE_VARIABLES[VOLUME]]): VOLUME,
@@ -188,7 +180,7 @@ def _compare(node: Compare, series: Series) -> Answers:
             right -= 1e-9 * abs(right)  # as the evaluator: rounding must not cost a scan
     else:
         right = _value(node.right, series)
-    answer = _COMPARE[node.operator](left, right)
+    answer = COMPARISONS[node.operator](left, right)
     return np.where(np.isnan(left) | np.isnan(right), -1, answer).astype(np.int8)
 
 

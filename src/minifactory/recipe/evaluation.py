@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from minifactory.recipe.expressions import (
+    COMPARISONS,
     CV,
     PHASE_VARIABLES,
     TIME,
@@ -72,14 +73,6 @@ _Part = TypeVar("_Part", bound=_Memory)
 Number = Callable[[Sample], float | None]
 Answer = Callable[[Sample], bool | None]
 
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 _PHASE: Mapping[str, Callable[[Sample], float]] = {
     TIME: lambda sample: sample.phase_time,
     VOLUME: lambda sample: sample.phase_volume,
@@ -193,7 +186,7 @@ class Evaluator:
                 return self._check(node)
 
     def _compare(self, node: Compare) -> Answer:
-        compare, left = _COMPARE[node.operator], self._value(node.left)
+        compare, left = COMPARISONS[node.operator], self._value(node.left)
         if isinstance(node.right, Literal | Choice):
             limit = node.right.value if isinstance(node.right, Literal) else float(node.right.index)
             if (

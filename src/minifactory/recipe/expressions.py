@@ -6,9 +6,11 @@ functions that answer yes or no) has none. ``str(expression)`` parses to the sam
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from minifactory.units import KINDS, Dimension, Kind, measure
 
@@ -18,6 +20,15 @@ PHASE_VARIABLES: Mapping[str, str] = {TIME: "time", VOLUME: "volume", CV: "colum
 LEVEL, DELIVERED = "level", "delivered"
 """Words that say something about a vessel or a transfer: ``level(hold)``, ``delivered(product)``."""
 NO_YES = ("No", "Yes")
+COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+"""What the signs of :class:`Compare` do, for numbers and for arrays."""
 
 
 def about(word: str, name: str) -> str:
