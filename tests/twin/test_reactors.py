@@ -1,4 +1,4 @@
-"""Inactivation reactors, tanks and superloops that a description names: analytical checks and the targets."""
+"""Reactors, tanks and superloops that a description names: analytical checks and the targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minifactory.campaign.appraisal import appraise
 from minifactory.campaign.targets import assess
 from minifactory.errors import InputError
 from minifactory.records.performance import evaluate
-from minifactory.twin.operations import inactivation
+from minifactory.twin.operations import inactivation, refolding
 from minifactory.twin.simulate import simulate
 
 RATE, RESIDENCE = 0.02, 600.0
@@ -85,11 +85,13 @@ def case(
     rate: float | None = RATE,
     targets: str = 'yield: ">= 1 %"',
     factory: str = FACTORY,
+    parameters: str = "",
 ) -> Case:
     files = {
         "factory.yaml": factory.format(device=device),
         "recipe.yaml": RECIPE.format(phases=phases.strip("\n")),
-        "parameters.yaml": PARAMETERS.format(rate=rate) if rate is not None else 'version: "1"\n',
+        "parameters.yaml": parameters
+        or (PARAMETERS.format(rate=rate) if rate is not None else 'version: "1"\n'),
         "targets.yaml": f"source: made for a test\nproduct: product\npool: pool\ntargets: {{{targets}}}\n",
     }
     for name, text in files.items():
@@ -181,3 +183,86 @@ def test_a_superloop_gives_what_it_holds(tmp_path: Path) -> None:
     pool = next(record for record in run.pools if record.vessel == "pool")
     held = made.plant.materials["feed"].composition["product"]
     assert pool.amounts["product"] / pool.volume == pytest.approx(held, rel=2e-3)
+
+
+FOLDING, AGGREGATION, HELD = 0.01, 2.0, 60.0
+"""1/s, m3/(mol s), and the residence time in s of 1 mL at 1 mL/min."""
+PROTEINS = FACTORY.replace(
+    "  virus: {{role",
+    "  native: {{role: product, molar_mass: 50 kg/mol}}\n"
+    "  aggregate: {{role: impurity, molar_mass: 50 kg/mol}}\n"
+    "  virus: {{role",
+).replace("product: 1 g/L,", "product: 1 g/L, native: 0 g/L, aggregate: 0 g/L,")
+REFOLDING = f"""
+version: "1"
+source: made for a test
+s:
+  Reactor:
+    product:
+      native: {{folding_rate: {FOLDING} 1/s}}
+      aggregate: {{aggregation_rate: {AGGREGATION} m^3/(mol*s)}}
+"""
+BATCH = """
+          fill: {kind: load, inlet_a: feed, flow: 25 mL/min, outlet: waste, until: 30 mL}
+          hold: {kind: wait, flow: 0 mL/min, until: 5 min}
+          empty: {kind: elute, inlet_a: buffer, flow: 25 mL/min, outlet: pool, until: 20 mL}
+"""
+PRECIPITATION = """
+version: "1"
+source: made for a test
+s: {Reactor: {product: {precipitation_rate: 0.05 1/s, cohn_beta: -1.9, salting_out: 0.02 m^3/mol}}}
+"""
+STEADY = """
+          fill: {kind: load, inlet_a: feed, flow: 1 mL/min, outlet: waste, until: 20 mL}
+          go: {kind: elute, inlet_a: feed, outlet: pool, until: 2 mL}
+"""
+
+
+def pooled(made: Case) -> dict[str, float]:
+    """Concentrations in the pool (mol/m3)."""
+    run = simulate(made.plant, made.bound, scan=1.0)
+    assert float(run.provenance["mass balance"]) < 1e-8
+    pool = next(record for record in run.pools if record.vessel == "pool")
+    return {name: amount / pool.volume for name, amount in pool.amounts.items()}
+
+
+def test_a_stirred_tank_refolds_against_aggregation(tmp_path: Path) -> None:
+    """Its steady state: (U0 - U) / t = k1 U + k2 U^2, and what is lost is found again."""
+    made = case(tmp_path, "{kind: tank, volume: 1 mL}", STEADY, factory=PROTEINS, parameters=REFOLDING)
+    fed = made.plant.materials["feed"].composition["product"]
+    b = 1.0 / HELD + FOLDING
+    left = (math.sqrt(b * b + 4.0 * AGGREGATION * fed / HELD) - b) / (2.0 * AGGREGATION)
+    found = pooled(made)
+    assert found["product"] == pytest.approx(left, rel=1e-3)
+    assert found["native"] == pytest.approx(FOLDING * HELD * left, rel=1e-3)
+    assert found["aggregate"] == pytest.approx(AGGREGATION * HELD * left**2, rel=1e-3)
+    assert found["product"] + found["native"] + found["aggregate"] == pytest.approx(fed, rel=1e-6)
+
+
+def test_a_tank_that_stands_refolds_as_a_batch(tmp_path: Path) -> None:
+    """The closed form for five minutes and the seconds of filling (2.4 s on average); all is washed out."""
+    made = case(tmp_path, "{kind: tank, volume: 1 mL}", BATCH, factory=PROTEINS, parameters=REFOLDING)
+    fed = made.plant.materials["feed"].composition["product"]
+    rates = refolding.Refolding(FOLDING, AGGREGATION)
+    shortest, longest = rates.batch(fed, 300.0), rates.batch(fed, 312.0)
+    found = pooled(made)
+    native, aggregate = found["native"] * 20.0, found["aggregate"] * 20.0  # back into the 1 mL of the tank
+    assert shortest[1] < native < longest[1] * 1.01
+    assert aggregate / native == pytest.approx(shortest[2] / shortest[1], rel=0.03)
+
+
+def test_a_stirred_tank_precipitates_down_to_the_solubility(tmp_path: Path) -> None:
+    """Its steady state: (c0 - c) / t = k (c - S) with Cohn's S at the 20 mM of the feed."""
+    made = case(tmp_path, "{kind: tank, volume: 1 mL}", STEADY, parameters=PRECIPITATION)
+    fed = made.plant.materials["feed"].composition["product"]
+    solubility = refolding.Precipitation(-1.9, 0.02, 0.05).solubility(20.0)
+    assert solubility < 0.5 * fed
+    assert pooled(made)["product"] == pytest.approx(
+        (fed + 0.05 * HELD * solubility) / (1.0 + 0.05 * HELD), rel=1e-3
+    )
+
+
+def test_what_precipitates_needs_a_solubility(tmp_path: Path) -> None:
+    lacking = PRECIPITATION.replace(", cohn_beta: -1.9", "")
+    with pytest.raises(InputError, match=r"s\.Reactor\.product\.cohn_beta"):
+        case(tmp_path, "{kind: tank, volume: 1 mL}", STEADY, parameters=lacking)

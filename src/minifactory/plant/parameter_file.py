@@ -17,6 +17,8 @@ from minifactory.plant.parameter_kinds import (
     COLUMN_MODULATOR,
     COLUMN_SPECIES,
     DEVICE,
+    DEVICE_PROTEIN,
+    DEVICE_PROTEINS,
     DEVICE_VIRUS,
     GROUPS,
     MATERIAL,
@@ -69,15 +71,27 @@ def _known(
         for device in skid.devices.values():
             kinds = DEVICE.get(device.kind, {})
             yield from ((f"{skid.name}.{device.name}.{name}", kind) for name, kind in kinds.items())
-            viruses = [each.name for each in species.values() if each.role is Role.VIRUS]
-            for virus in viruses if device.kind in DEVICE_VIRUS else ():
-                path = f"{skid.name}.{device.name}.{virus}"
-                yield from ((f"{path}.{name}", kind) for name, kind in DEVICE_VIRUS[device.kind].items())
+            yield from _known_of_reactions(f"{skid.name}.{device.name}", device.kind, species)
         yield from _known_of_signals(skid)
     for material in materials.values():
         yield from ((f"{material.name}.{name}", kind) for name, kind in MATERIAL.items())
         for each in material.composition:
             yield from ((f"{material.name}.{each}.{name}", kind) for name, kind in MATERIAL_SPECIES.items())
+
+
+def _known_of_reactions(
+    path: str, kind: DeviceKind, species: Mapping[str, Species]
+) -> Iterator[tuple[str, ParameterKind]]:
+    """Rates of what may react in a device."""
+    viruses = [each.name for each in species.values() if each.role is Role.VIRUS]
+    proteins = [each.name for each in species.values() if each.role.is_protein]
+    for table, names in (
+        (DEVICE_VIRUS, viruses),
+        (DEVICE_PROTEIN, proteins),
+        (DEVICE_PROTEINS, [f"{one}.{other}" for one in proteins for other in proteins if one != other]),
+    ):
+        for each in names:
+            yield from ((f"{path}.{each}.{name}", found) for name, found in table.get(kind, {}).items())
 
 
 def _known_of_signals(skid: Skid) -> Iterator[tuple[str, ParameterKind]]:

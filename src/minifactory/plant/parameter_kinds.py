@@ -43,6 +43,7 @@ PLAIN_FRACTION = Kind("fraction", "", "", 0.0, 1.0, bare=True)
 FILM = Kind("film coefficient", "m/s", "m/s", 0.0, 1.0)
 AFFINITY = Kind("affinity", "m^3/mol", "L/mol", 0.0)
 SIGNED_AFFINITY = Kind("change per concentration", "m^3/mol", "L/mol")
+SECOND_ORDER = Kind("rate of second order", "m^3/(mol*s)", "L/(mol*s)", 0.0)
 SURFACE_PER_VOLUME = Kind("surface per volume", "1/m", "1/m", 0.0)
 OFFSET_PRESSURE = Kind("pressure difference", "Pa", "MPa", -1e7, 1e7)
 TEMPERATURE_DRIFT = Kind("temperature drift", "K/s", "K/h")
@@ -248,6 +249,33 @@ DEVICE_VIRUS: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
     DeviceKind.TANK: _INACTIVATION,
 }
 """Parameters of a virus in a device, by kind."""
+
+_PRECIPITATION = {
+    "precipitation_rate": ParameterKind(
+        RATE, "rate at which what is beyond its solubility falls out", 0.0, 1e3
+    ),
+    "cohn_beta": ParameterKind(NUMBER, "log10 of the solubility in mol/m3 without salt", -20.0, 20.0),
+    "salting_out": ParameterKind(AFFINITY, "decades of solubility per ionic strength", 0.0, 1.0),
+}
+DEVICE_PROTEIN: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
+    DeviceKind.REACTOR: _PRECIPITATION,
+    DeviceKind.TANK: _PRECIPITATION,
+}
+"""Parameters of a protein in a device, by kind."""
+
+_CONVERSION = {
+    "folding_rate": ParameterKind(
+        RATE, "rate at which the first turns into the second, first order", 0.0, 1e3
+    ),
+    "aggregation_rate": ParameterKind(
+        SECOND_ORDER, "rate at which the first turns into the second, second order", 0.0, 1e9
+    ),
+}
+DEVICE_PROTEINS: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
+    DeviceKind.REACTOR: _CONVERSION,
+    DeviceKind.TANK: _CONVERSION,
+}
+"""Parameters of two proteins in a device, from one to the other, by kind."""
 
 MATERIAL: Mapping[str, ParameterKind] = {
     "strength": ParameterKind(POSITIVE, "true concentrations divided by the stated ones", 0.01, 100.0, 1.0),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 
 from minifactory.errors import Finding
 from minifactory.plant.bindings import BUILT_IN, PH_SPECIES, BindingKind, find_binding
 from minifactory.plant.model import Column, Plant, Role, Species
+from minifactory.plant.parameter_kinds import DEVICE_PROTEIN
 
 FILM = ("film_coefficient", "free_diffusivity")
 """Either of them gives the film: stated, or by correlation."""
@@ -59,6 +61,25 @@ def missing_parameters(plant: Plant) -> Iterator[Finding]:
                 yield from _binding(plant, column, species, binding)
         for modulator in column.modulators:
             yield from _look(plant, column, plant.species[modulator], "reference", column.binding_model)
+    yield from _of_precipitation(plant)
+
+
+def _of_precipitation(plant: Plant) -> Iterator[Finding]:
+    """What falls out needs its solubility."""
+    for skid in plant.skids.values():
+        for device in skid.devices.values():
+            for kind, species in product(DEVICE_PROTEIN, plant.species):
+                path = f"{skid.name}.{device.name}.{species}"
+                if device.kind is not kind or not plant.parameters.get_or(f"{path}.precipitation_rate", 0.0):
+                    continue
+                for name in DEVICE_PROTEIN[kind]:
+                    if f"{path}.{name}" not in plant.parameters:
+                        yield Finding(
+                            "parameters.yaml",
+                            f'"{path}.{name}" is not stated',
+                            f"a value: {species} precipitates in {device.name}",
+                            "State it with its source.",
+                        )
 
 
 def _binding(plant: Plant, column: Column, species: Species, binding: BindingKind) -> Iterator[Finding]:

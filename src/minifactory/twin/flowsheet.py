@@ -30,7 +30,7 @@ from minifactory.twin.engine import Inlet, Link, Network, StirredTank, Tube, Ves
 from minifactory.twin.engine.specification import NetworkUnit
 from minifactory.twin.flow_map import FlowMap, flow_map
 from minifactory.twin.pumps import Segment
-from minifactory.twin.reacting import nothing_inactivated, reacting_unit
+from minifactory.twin.reacting import nothing_reacted, reacting_unit
 from minifactory.twin.routing import CELLS, REACTING, Routing, routing
 
 SMALLEST_VOLUME = 1e-9
@@ -201,8 +201,7 @@ class Flowsheet:
             name: self._filling(content) for name, content in held.items() if name in self.routing.units
         }
         filled |= dict(zip(self.routing.shared, self.shared_contents, strict=True))
-        inactivated = nothing_inactivated(self.network, self.skid.devices)
-        return self.network.initial_state(filled, bound=inactivated)
+        return self.network.initial_state(filled, bound=nothing_reacted(self.network))
 
     def _first_material(self, skid: str) -> str | None:
         """What the first vessel holds that `skid` draws from."""

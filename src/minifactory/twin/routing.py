@@ -22,7 +22,7 @@ from minifactory.plant.network import joined
 CELLS = frozenset({DeviceKind.UV_CELL, DeviceKind.CONDUCTIVITY_CELL, DeviceKind.PH_CELL})
 """Kinds of detector cell."""
 REACTING = frozenset({DeviceKind.REACTOR, DeviceKind.TANK})
-"""Kinds of device in which viruses are inactivated."""
+"""Kinds of device in which something may react."""
 HOLDING = CELLS | REACTING | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN, DeviceKind.SUPERLOOP}
 """Kinds of device that become units."""
 WASH = "pump wash"
