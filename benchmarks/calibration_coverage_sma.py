@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from benchmarks.calibration_sma import NAMES, measured
 from minifactory.app.case import open_case
@@ -33,6 +32,7 @@ from minifactory.calibration.estimation.inverse_problem import Posed, pose
 from minifactory.calibration.estimation.least_squares import fit
 from minifactory.calibration.estimation.problem import Problem
 from minifactory.calibration.estimation.result import WIDE
+from minifactory.design.robustness import Probability
 from minifactory.errors import MiniFactoryError
 from minifactory.twin.engine import warmup
 from minifactory.twin.online import skid_flowsheet
@@ -91,6 +91,12 @@ def kept(file: Path | None) -> dict[int, list[float] | None]:
     return {int(line["seed"]): line["gaps"] for line in lines}
 
 
+def told(hits: NDArray[np.bool_]) -> str:
+    """How many, and the share with its interval."""
+    found = Probability(int(hits.sum()), hits.size)
+    return f"{found.met} of {found.samples}: {found}"
+
+
 def main() -> None:
     """Print hits and their limits."""
     wanted = argparse.ArgumentParser()
@@ -117,18 +123,11 @@ def main() -> None:
     spent = time.process_time() - began
     hits = np.array([np.abs(gaps) < WIDE for gaps in done.values() if gaps is not None])
     for path, found in zip(problem.space.paths, hits.T, strict=True):
-        print(f"{path:<30} {share(int(found.sum()), len(found))}")
-    print(f"{'all together':<30} {share(int(hits.sum()), hits.size)}")
+        print(f"{path:<30} {told(found)}")
+    print(f"{'all together':<30} {told(hits.ravel())}")
     print(f"{sum(gaps is None for gaps in done.values())} failed")
     if left:
         print(f"{spent / len(left):.1f} s of processor time per repeat")
-
-
-def share(k: int, n: int) -> str:
-    """`k` of `n` with the 95 % interval of the share."""
-    low = beta.ppf(0.025, k, n - k + 1) if k else 0.0
-    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
-    return f"{k} of {n}: {100 * k / n:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)"
 
 
 if __name__ == "__main__":

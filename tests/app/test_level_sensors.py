@@ -15,9 +15,9 @@ from minifactory.errors import InputError
 from minifactory.orbit.engine import Engine
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.states import State
-from minifactory.records.documents import Document
 from minifactory.skid.server import open_skid
 from minifactory.skid.virtual import VirtualSkid
+from tests.orbit.bench_recipe import Book
 
 CASE = Path(__file__).parents[2] / "cases" / "cex-polish"
 LEVEL = "level: {read_by: akta1.Scale1, deviation: 2 mL}"
@@ -34,13 +34,6 @@ procedure:
 """
 BIASED = 0.95
 """True flow of pump A over the one it shows."""
-
-
-class Nowhere:
-    """A subscriber that keeps nothing."""
-
-    def offer(self, document: Document) -> bool:
-        return document is not None
 
 
 def made(folder: Path, level: str) -> Path:
@@ -71,7 +64,7 @@ def drawn(folder: Path) -> tuple[Engine, VirtualSkid]:
     link = Link(
         InMemoryBackend(skid), VirtualClock(), Policy.in_lock_step(1.0), "virtual skid", "", lambda _a: None
     )
-    engine = controller(case, link, Nowhere(), None, None, None)  # type: ignore[arg-type]
+    engine = controller(case, link, Book(), None, None, None)
     engine.load(case.bound, "run", levels=levels_of(case))
     engine.command("start", "test")
     assert engine.run().state is State.COMPLETE

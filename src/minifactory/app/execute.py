@@ -34,6 +34,7 @@ from minifactory.orbit.ways import FlowPathWays
 from minifactory.plant.network import seen_from, touches
 from minifactory.recipe.model import PhaseKind
 from minifactory.records.analysis import load_analysis, pool_analysis
+from minifactory.records.documents import Subscriber
 from minifactory.records.run import Run
 from minifactory.skid.contents import Contents
 
@@ -217,7 +218,7 @@ def take_up_run(
 def controller(
     case: Case,
     link: Link,
-    writer: Writer,
+    writer: Subscriber,
     ask: Question | None,
     predictor: Predictor | None,
     journal: Journal | None,

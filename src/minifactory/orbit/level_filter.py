@@ -101,11 +101,6 @@ class LevelFilter:
         return estimate + float(gain[0]) * (reading - estimate)
 
     @property
-    def bias(self) -> tuple[float, float]:
-        """Learnt relative errors of what flows in and out."""
-        return float(self._biases[0]), float(self._biases[1])
-
-    @property
     def drifts(self) -> bool:
         """Whether pumps and readings disagree."""
         return abs(self.innovation) > DRIFTS or max(map(abs, self._biases)) > DRIFTS * self.relative

@@ -144,12 +144,10 @@ class Levels:
             self.tell(vessel, reading)
             self._filters[vessel] = self._filter(vessel, deviation**2)
             return
-        own, passed = (
-            self._filters.setdefault(vessel, LevelFilter(self._flow_uncertainty)),
-            self._passed(vessel),
-        )
-        shift = own.shift(*passed)
-        self._start[vessel] += own.correct(estimate, reading, deviation, *passed) - estimate + shift
+        own = self._filters.setdefault(vessel, LevelFilter(self._flow_uncertainty))
+        passed = self._passed(vessel)
+        unshifted = estimate - own.shift(*passed)
+        self._start[vessel] += own.correct(estimate, reading, deviation, *passed) - unshifted
 
     def _filter(self, vessel: str, variance: float = 0.0) -> LevelFilter:
         """One that begins now."""
@@ -313,13 +311,16 @@ class Levels:
         left = float("inf")
         if volume is not None and draw > 0.0:
             left = max(0.0, volume - self._minimum.get(vessel, 0.0)) / draw
-        own = self._filters.get(vessel) or LevelFilter(self._flow_uncertainty)
+        own = self._filters.get(vessel)
         gained = self._inflow if vessel == self.outlet else 0.0
         full = math.inf
         if volume is not None and gained > draw:
             full = max(0.0, self.capacity(vessel) - volume) / (gained - draw)
-        deviation = own.deviation(received, consumed)
-        return Level(vessel, volume, consumed, received, deviation, left, full, own.innovation)
+        if own is None:
+            doubt, drift = self._flow_uncertainty * math.hypot(received, consumed), 0.0
+        else:
+            doubt, drift = own.deviation(received, consumed), own.innovation
+        return Level(vessel, volume, consumed, received, doubt, left, full, drift)
 
     def all(self) -> tuple[Level, ...]:
         """Every vessel that is known or has given or received."""

@@ -114,7 +114,7 @@ class LevelSensor:
     vessel: str
     capacity: float
     deviation: float
-    every: float = 10.0
+    every: float
 
     @property
     def tag(self) -> str:
@@ -140,6 +140,10 @@ class DeviceKind(Enum):
     REACTOR = "reactor"
     TANK = "tank"
     SUPERLOOP = "superloop"
+
+
+REACTING = frozenset({DeviceKind.REACTOR, DeviceKind.TANK})
+"""Kinds of device in which something may react."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import permutations
 
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.bindings import find_binding
 from minifactory.plant.document import UNSTATED, Reader, bounds
-from minifactory.plant.model import Column, DeviceKind, Material, Role, Skid, Species
+from minifactory.plant.model import REACTING, Column, DeviceKind, Material, Role, Skid, Species
 from minifactory.plant.nodes import Mapping as Block
 from minifactory.plant.nodes import shorten
 from minifactory.plant.parameter_kinds import (
@@ -17,12 +18,12 @@ from minifactory.plant.parameter_kinds import (
     COLUMN_MODULATOR,
     COLUMN_SPECIES,
     DEVICE,
-    DEVICE_PROTEIN,
-    DEVICE_PROTEINS,
-    DEVICE_VIRUS,
     GROUPS,
     MATERIAL,
     MATERIAL_SPECIES,
+    REACTING_PROTEIN,
+    REACTING_PROTEINS,
+    REACTING_VIRUS,
     SIGNALS,
     SKID,
     ParameterKind,
@@ -71,7 +72,8 @@ def _known(
         for device in skid.devices.values():
             kinds = DEVICE.get(device.kind, {})
             yield from ((f"{skid.name}.{device.name}.{name}", kind) for name, kind in kinds.items())
-            yield from _known_of_reactions(f"{skid.name}.{device.name}", device.kind, species)
+            if device.kind in REACTING:
+                yield from _known_of_reactions(f"{skid.name}.{device.name}", species)
         yield from _known_of_signals(skid)
     for material in materials.values():
         yield from ((f"{material.name}.{name}", kind) for name, kind in MATERIAL.items())
@@ -79,19 +81,17 @@ def _known(
             yield from ((f"{material.name}.{each}.{name}", kind) for name, kind in MATERIAL_SPECIES.items())
 
 
-def _known_of_reactions(
-    path: str, kind: DeviceKind, species: Mapping[str, Species]
-) -> Iterator[tuple[str, ParameterKind]]:
-    """Rates of what may react in a device."""
+def _known_of_reactions(path: str, species: Mapping[str, Species]) -> Iterator[tuple[str, ParameterKind]]:
+    """Rates of what may react in the device at `path`."""
     viruses = [each.name for each in species.values() if each.role is Role.VIRUS]
     proteins = [each.name for each in species.values() if each.role.is_protein]
-    for table, names in (
-        (DEVICE_VIRUS, viruses),
-        (DEVICE_PROTEIN, proteins),
-        (DEVICE_PROTEINS, [f"{one}.{other}" for one in proteins for other in proteins if one != other]),
+    for kinds, names in (
+        (REACTING_VIRUS, viruses),
+        (REACTING_PROTEIN, proteins),
+        (REACTING_PROTEINS, [f"{one}.{other}" for one, other in permutations(proteins, 2)]),
     ):
         for each in names:
-            yield from ((f"{path}.{each}.{name}", found) for name, found in table.get(kind, {}).items())
+            yield from ((f"{path}.{each}.{name}", kind) for name, kind in kinds.items())
 
 
 def _known_of_signals(skid: Skid) -> Iterator[tuple[str, ParameterKind]]:

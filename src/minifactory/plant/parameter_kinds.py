@@ -243,27 +243,21 @@ DEVICE: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
 }
 """Parameters of the other devices of a skid, by kind."""
 
-_INACTIVATION = {"inactivation_rate": ParameterKind(RATE, "rate of inactivation, first order", 0.0, 1e3)}
-DEVICE_VIRUS: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
-    DeviceKind.REACTOR: _INACTIVATION,
-    DeviceKind.TANK: _INACTIVATION,
+REACTING_VIRUS: Mapping[str, ParameterKind] = {
+    "inactivation_rate": ParameterKind(RATE, "rate of inactivation, first order", 0.0, 1e3),
 }
-"""Parameters of a virus in a device, by kind."""
+"""Parameters of a virus in a device in which something reacts."""
 
-_PRECIPITATION = {
+REACTING_PROTEIN: Mapping[str, ParameterKind] = {
     "precipitation_rate": ParameterKind(
         RATE, "rate at which what is beyond its solubility falls out", 0.0, 1e3
     ),
     "cohn_beta": ParameterKind(NUMBER, "log10 of the solubility in mol/m3 without salt", -20.0, 20.0),
     "salting_out": ParameterKind(AFFINITY, "decades of solubility per ionic strength", 0.0, 1.0),
 }
-DEVICE_PROTEIN: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
-    DeviceKind.REACTOR: _PRECIPITATION,
-    DeviceKind.TANK: _PRECIPITATION,
-}
-"""Parameters of a protein in a device, by kind."""
+"""Parameters of a protein in such a device."""
 
-_CONVERSION = {
+REACTING_PROTEINS: Mapping[str, ParameterKind] = {
     "folding_rate": ParameterKind(
         RATE, "rate at which the first turns into the second, first order", 0.0, 1e3
     ),
@@ -271,11 +265,7 @@ _CONVERSION = {
         SECOND_ORDER, "rate at which the first turns into the second, second order", 0.0, 1e9
     ),
 }
-DEVICE_PROTEINS: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
-    DeviceKind.REACTOR: _CONVERSION,
-    DeviceKind.TANK: _CONVERSION,
-}
-"""Parameters of two proteins in a device, from one to the other, by kind."""
+"""Parameters of two proteins in such a device, from one to the other."""
 
 MATERIAL: Mapping[str, ParameterKind] = {
     "strength": ParameterKind(POSITIVE, "true concentrations divided by the stated ones", 0.01, 100.0, 1.0),

@@ -7,8 +7,8 @@ from itertools import product
 
 from minifactory.errors import Finding
 from minifactory.plant.bindings import BUILT_IN, PH_SPECIES, BindingKind, find_binding
-from minifactory.plant.model import Column, Plant, Role, Species
-from minifactory.plant.parameter_kinds import DEVICE_PROTEIN
+from minifactory.plant.model import REACTING, Column, Plant, Role, Species
+from minifactory.plant.parameter_kinds import REACTING_PROTEIN
 
 FILM = ("film_coefficient", "free_diffusivity")
 """Either of them gives the film: stated, or by correlation."""
@@ -66,20 +66,24 @@ def missing_parameters(plant: Plant) -> Iterator[Finding]:
 
 def _of_precipitation(plant: Plant) -> Iterator[Finding]:
     """What falls out needs its solubility."""
-    for skid in plant.skids.values():
-        for device in skid.devices.values():
-            for kind, species in product(DEVICE_PROTEIN, plant.species):
-                path = f"{skid.name}.{device.name}.{species}"
-                if device.kind is not kind or not plant.parameters.get_or(f"{path}.precipitation_rate", 0.0):
-                    continue
-                for name in DEVICE_PROTEIN[kind]:
-                    if f"{path}.{name}" not in plant.parameters:
-                        yield Finding(
-                            "parameters.yaml",
-                            f'"{path}.{name}" is not stated',
-                            f"a value: {species} precipitates in {device.name}",
-                            "State it with its source.",
-                        )
+    places = [
+        (skid.name, device.name)
+        for skid in plant.skids.values()
+        for device in skid.devices.values()
+        if device.kind in REACTING
+    ]
+    for (skid, device), species in product(places, plant.species):
+        path = f"{skid}.{device}.{species}"
+        if not plant.parameters.get_or(f"{path}.precipitation_rate", 0.0):
+            continue
+        for name in REACTING_PROTEIN:
+            if f"{path}.{name}" not in plant.parameters:
+                yield Finding(
+                    "parameters.yaml",
+                    f'"{path}.{name}" is not stated',
+                    f"a value: {species} precipitates in {device}",
+                    "State it with its source.",
+                )
 
 
 def _binding(plant: Plant, column: Column, species: Species, binding: BindingKind) -> Iterator[Finding]:

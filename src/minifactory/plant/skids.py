@@ -297,6 +297,7 @@ def connect_vessels(
     """Connect every vessel to the ports that its ``connected`` names and to what reads its level, then drains
     to a waste vessel."""
     sinks: dict[str, list[str]] = {name: [] for name in skids}
+    taken = {name: set(skid.devices) for name, skid in skids.items()}
     for name, block in blocks.items():
         for text in block.texts("connected"):
             parts = text.split(".")
@@ -307,11 +308,10 @@ def connect_vessels(
                 block.fail(f'no skid "{parts[0]}" (in "{text}")', remedy=remedy, key="connected")
             else:
                 _connect_vessel(block, vessels[name], skids[parts[0]], Port(parts[1], parts[2]), sinks)
-        taken = {
-            skid: {*each.devices, *(item.name for item in each.level_sensors)} for skid, each in skids.items()
-        }
         if (found := read_level_sensor(block, vessels[name], taken)) is not None:
-            skids[found[0]].level_sensors.append(found[1])
+            reader, sensor = found
+            skids[reader].level_sensors.append(sensor)
+            taken[reader].add(sensor.name)
         block.finish()
     for skid in skids.values():
         for drain in skid.equipment.drains:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from minifactory.errors import InputError
 from minifactory.plant.bindings import PH_SPECIES
-from minifactory.plant.model import Device, DeviceKind, Plant, Skid, Species
+from minifactory.plant.model import REACTING, Device, DeviceKind, Plant, Skid, Species
 from minifactory.plant.network import whole_name
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.requirements import missing_parameters
@@ -31,7 +31,7 @@ from minifactory.twin.engine.specification import NetworkUnit
 from minifactory.twin.flow_map import FlowMap, flow_map
 from minifactory.twin.pumps import Segment
 from minifactory.twin.reacting import nothing_reacted, reacting_unit
-from minifactory.twin.routing import CELLS, REACTING, Routing, routing
+from minifactory.twin.routing import CELLS, Routing, routing
 
 SMALLEST_VOLUME = 1e-9
 """m3 (1 uL) that a detector cell or a piece of tubing counts at least."""

@@ -9,6 +9,8 @@ steady states of stirred tanks.
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,8 @@ from minifactory.plant.parameters import ParameterSet
 from minifactory.twin.binding import NoBinding
 from minifactory.twin.engine import Bed, Network, StirredTank
 from minifactory.twin.engine.specification import BedModel, NetworkUnit
-from minifactory.twin.reactions import Reactions, Solubility
+from minifactory.twin.operations.refolding import Precipitation
+from minifactory.twin.reactions import Reactions
 
 POROSITY = 0.5
 """Of the bed that stands for the reactor: as much solid as liquid, as the reactions ask."""
@@ -62,19 +65,14 @@ def reactions(path: str, species: tuple[Species, ...], parameters: ParameterSet)
         return parameters.get_or(f"{path}.{name}.{parameter}", 0.0)
 
     def of_pairs(parameter: str) -> dict[tuple[str, str], float]:
-        found = {
-            (one, other): stated(f"{one}.{other}", parameter)
-            for one in proteins
-            for other in proteins
-            if one != other
-        }
+        found = {pair: stated(".".join(pair), parameter) for pair in permutations(proteins, 2)}
         return {pair: rate for pair, rate in found.items() if rate > 0.0}
 
     viruses = {
         item.name: stated(item.name, "inactivation_rate") for item in species if item.role is Role.VIRUS
     }
     falling = {
-        name: Solubility(stated(name, "cohn_beta"), stated(name, "salting_out"), rate)
+        name: Precipitation(stated(name, "cohn_beta"), stated(name, "salting_out"), rate)
         for name in proteins
         if (rate := stated(name, "precipitation_rate")) > 0.0
     }

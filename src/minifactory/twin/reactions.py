@@ -24,6 +24,7 @@ import numpy as np
 
 from minifactory.numerics.lanes import select
 from minifactory.twin.binding.protocol import Array, BindingLaw, CompiledBinding, component_index, lay_out
+from minifactory.twin.operations.refolding import Precipitation
 
 Pairs = Mapping[tuple[str, str], float]
 
@@ -64,15 +65,6 @@ LAW = BindingLaw("reactions", _rate, _jacobian)
 
 
 @dataclass(frozen=True)
-class Solubility:
-    """Cohn's beta (log10 of mol/m3) and K_s (m3/mol), and the rate of precipitation in 1/s."""
-
-    beta: float
-    salting_out: float
-    rate: float
-
-
-@dataclass(frozen=True)
 class Reactions:
     """Reactions in a bed with as much solid as liquid, in place of a binding model.
 
@@ -82,7 +74,8 @@ class Reactions:
         First-order rates (1/s) of what is lost: viruses.
     folding, aggregation : Mapping of (str, str) to float
         From one component to another, in 1/s and in m3/(mol s).
-    precipitating : Mapping of str to Solubility
+    precipitating : Mapping of str to Precipitation
+        What falls out: solubility and rate.
     charges : Mapping of str to int
         Charge numbers of the strong ions, for the ionic strength.
     """
@@ -90,7 +83,7 @@ class Reactions:
     vanishing: Mapping[str, float] = field(default_factory=dict)
     folding: Pairs = field(default_factory=dict)
     aggregation: Pairs = field(default_factory=dict)
-    precipitating: Mapping[str, Solubility] = field(default_factory=dict)
+    precipitating: Mapping[str, Precipitation] = field(default_factory=dict)
     charges: Mapping[str, int] = field(default_factory=dict)
 
     @property

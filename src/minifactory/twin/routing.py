@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.errors import Finding, InputError
-from minifactory.plant.model import Device, DeviceKind, Plant, Port, Skid
+from minifactory.plant.model import REACTING, Device, DeviceKind, Plant, Port, Skid
 from minifactory.plant.network import joined
 
 CELLS = frozenset({DeviceKind.UV_CELL, DeviceKind.CONDUCTIVITY_CELL, DeviceKind.PH_CELL})
 """Kinds of detector cell."""
-REACTING = frozenset({DeviceKind.REACTOR, DeviceKind.TANK})
-"""Kinds of device in which something may react."""
 HOLDING = CELLS | REACTING | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN, DeviceKind.SUPERLOOP}
 """Kinds of device that become units."""
 WASH = "pump wash"

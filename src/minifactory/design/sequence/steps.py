@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from minifactory.errors import Finding, InputError
-from minifactory.plant.model import DeviceKind, Plant, Skid
+from minifactory.plant.model import REACTING, Plant, Skid
 from minifactory.recipe.model import Phase, PhaseKind, Recipe, Settings, UnitProcedure
 from minifactory.recipe.write import document_of, settings_document
 
@@ -182,7 +182,7 @@ def _device(
         return unit.column, plant.columns[unit.column].positions, True
     skid = plant.skids[unit.skid]
     for device in skid.devices.values():
-        if device.kind in (DeviceKind.REACTOR, DeviceKind.TANK):
+        if device.kind in REACTING:
             before = {start.owner for start, end in skid.connections if end.owner == device.name}
             line = {name: present.positions[name] for name in before if name in present.positions}
             if line:

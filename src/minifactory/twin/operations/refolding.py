@@ -17,7 +17,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from minifactory.twin.engine.tables import Array
 
@@ -44,6 +43,7 @@ class Refolding:
 
     def fed_batch(self, total: float, volume: float, feeding: float, times: Array) -> Array:
         """Unfolded and native (mol/m3), (nt, 2): `total` mol fed evenly for `feeding` s into `volume` m3."""
+        from scipy.integrate import solve_ivp  # 24 ms that a simulation need not wait for
 
         def slopes(t: float, y: Array) -> list[float]:
             fed = total / volume / feeding if t < feeding else 0.0
