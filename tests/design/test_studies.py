@@ -8,13 +8,18 @@ from pathlib import Path
 import pytest
 
 from minifactory.app.case import Case, open_case
-from minifactory.app.designing import Choices, design, limits_of
+from minifactory.app.designing import Choices, description_of, design, limits_of
+from minifactory.app.recommended import scaled_files, write_case
+from minifactory.design.candidates import Evaluation
 from minifactory.design.description import Description
 from minifactory.design.levels import with_levels
 from minifactory.design.reading import load_study
+from minifactory.design.scaling import Factors, scaled
+from minifactory.design.study import Scaling
 from minifactory.errors import InputError
 from minifactory.recipe.check import check
 from minifactory.twin.simulate import simulate
+from minifactory.units import FLOW, MASS, MASS_CONCENTRATION, PRESSURE, TIME, VELOCITY, VOLUME, Kind
 
 BAD = """\
 kind: optimise
@@ -96,13 +101,85 @@ def test_a_pool_study_recommends_a_case_that_passes_the_check(case: Case, tmp_pa
     assert again.page.verdict == done.page.verdict
 
 
+TWICE_LIMITED = """\
+product: product
+pool: pool
+targets:
+  pool_mass: {limit: ">= 40 mg", source: assumed}
+  pool_volume: [">= 60 mL", "<= 400 mL"]
+  buffer.strip: "<= 0.3 L"
+  share.aggregate: "<= 2 %"
+  purity: ">= 95 %"
+adjust:
+  cex.loading.load.until: {from: 100 mL, to: 235 mL}
+  cex.elution.elute.gradient.over: {from: 15 CV, to: 30 CV}
+"""
+
+
 def test_a_scaled_case_is_the_same_process(case: Case, tmp_path: Path) -> None:
     done = design(case, "to-xk26", Choices(workers=1), tmp_path)
     before, after = done.page.document["before"], done.page.document["after"]
-    assert done.page.document["volume_factor"] == pytest.approx((26.0 / 16.0) ** 2)
+    factor = (26.0 / 16.0) ** 2
+    assert done.page.document["volume_factor"] == pytest.approx(factor)
     assert after["yield"] == pytest.approx(before["yield"], abs=0.01)
     assert after["productivity"] == pytest.approx(before["productivity"], rel=0.01)
     assert after["max_pressure"] > before["max_pressure"]
+    # What the report calls the difference is that to the figure of the lab, or that in proportion to the bed.
+    for figure, grows in (("pool_mass", factor), ("pool_volume", factor), ("yield", 1.0)):
+        said = done.page.document["differences"][figure]
+        assert after[figure] == pytest.approx((1.0 + said) * grows * before[figure])
+    assert done.case is not None
+    large = open_case(done.case)
+    limits, lab = limits_of(large.targets), limits_of(case.targets)
+    assert [one.limit / other.limit for one, other in zip(limits, lab, strict=True)] == [
+        pytest.approx(factor if one.figure in ("pool_volume", "buffer") else 1.0) for one in lab
+    ]
+    figures = Evaluation(after)
+    assert [one.met(figures) for one in limits] == [one.met(Evaluation(before)) for one in lab]
+    assert done.page.good
+    assert description_of(large).faults() == ()
+    assert not (done.case / "original.yaml").exists()  # measured on the lab's column
+    expected = json.loads((done.case / "expected.json").read_text(encoding="utf-8"))["figures"]
+    assert expected["pool_volume"]["value"] == f"{166.7 * factor:.10g} mL"
+    assert expected["purity"]["value"] == "99.93 %"
+
+
+def test_there_and_back_again(case: Case, tmp_path: Path) -> None:
+    """Lab, large and lab again: every number of the recipe, the vessels and the targets is what it was."""
+    lab = tmp_path / "lab"
+    write_case(case, description_of(case), lab, "copy", {"targets.yaml": TWICE_LIMITED})
+    folders = [lab]
+    for hardware in ("XK 26/40", "XK 16/40"):
+        opened = open_case(folders[-1])
+        found = scaled(description_of(opened), Scaling(hardware))
+        place = tmp_path / hardware.replace("/", "-")
+        folders.append(
+            write_case(opened, found.description, place, "scale", scaled_files(opened, found.factors))
+        )
+    first, large, again = map(open_case, folders)
+    assert large.targets.targets[0].text == ">= 105.6 mg"
+    assert large.targets.targets[2].text == "<= 1056 mL"
+    assert large.targets.targets[3].text == "<= 792.2 mL"
+    assert large.targets.adjustables[0].upper == pytest.approx(2.640625 * 235e-6)
+    one, other = description_of(first).quantities, description_of(again).quantities
+    assert {path: item.value for path, item in other.items()} == pytest.approx(
+        {path: item.value for path, item in one.items()}, rel=1e-8
+    )
+    assert [item.limit for item in again.targets.targets] == pytest.approx(
+        [item.limit for item in first.targets.targets], rel=1e-8
+    )
+    bounds = [(item.reference, item.lower, item.upper) for item in first.targets.adjustables]
+    assert [(item.reference, item.lower, item.upper) for item in again.targets.adjustables] == [
+        (name, pytest.approx(low), pytest.approx(high)) for name, low, high in bounds
+    ]
+
+
+def test_slopes_per_volume_scale_with_it() -> None:
+    factors = Factors(2.0, 4.0, 0.5)
+    slope = Kind("absorbance per volume", "AU*m^-3", "mAU/mL")
+    assert factors.of(slope) == 0.25
+    assert [factors.of(kind) for kind in (FLOW, VOLUME, MASS, VELOCITY)] == [2.0, 4.0, 4.0, 0.5]
+    assert {factors.of(kind) for kind in (MASS_CONCENTRATION, TIME, PRESSURE)} == {1.0}
 
 
 def test_a_schedule_adds_up(case: Case, tmp_path: Path) -> None:

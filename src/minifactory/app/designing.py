@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from minifactory.app.case import Case
 from minifactory.app.cluster import DaskCluster
+from minifactory.app.recommended import write_case
 from minifactory.app.workers import LocalProcesses
 from minifactory.campaign.targets import Targets
 from minifactory.design.candidates import content_hash
@@ -23,13 +23,12 @@ from minifactory.design.executor import Executor, InThisProcess
 from minifactory.design.ledger import Ledger, table_of
 from minifactory.design.mesh import fitted
 from minifactory.design.pages.page import Page, write
-from minifactory.design.places import without_unknown
 from minifactory.design.reading import load_study, plain_study, without_varied
 from minifactory.design.search import Limit, Variable
 from minifactory.design.study import KINDS, Study
 from minifactory.design.uncertainty import candidates_at, deviates
 from minifactory.design.whole_case import WholeCase
-from minifactory.errors import EnvironmentFault, Finding, InputError, did_you_mean
+from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.load import FACTORY, PARAMETERS
 
 Progress = Callable[[str, float], None]
@@ -108,7 +107,8 @@ class Designed:
 class Desk:
     """Everything a study works with.
 
-    `recommended` is set by studies that recommend another description.
+    `recommended` is set by studies that recommend another description, `files` (name -> text) by those that
+    change other files of the case as well.
     """
 
     case: Case
@@ -119,6 +119,7 @@ class Desk:
     folder: Path
     output: Path | None = None
     recommended: Description | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
     def problem(self) -> WholeCase:
@@ -240,7 +241,9 @@ def design(
             cluster.close()
     recommended = None
     if desk.recommended is not None:
-        recommended = write_case(case, desk.recommended, choices.output or place / "case", study)
+        recommended = write_case(
+            case, desk.recommended, choices.output or place / "case", study.name, desk.files
+        )
     seconds = time.monotonic() - begun
     provenance = {
         **page.provenance,
@@ -283,42 +286,6 @@ def _refuse_unready(study: Study, choices: Choices) -> None:
 
 def _stamp(description: Description, study: Study) -> str:
     return content_hash(description.fingerprint, repr(study))[:8]
-
-
-def write_case(case: Case, recommended: Description, place: Path, study: Study) -> Path:
-    """The case with the recommended description, written to `place`; returns it.
-
-    Raises
-    ------
-    EnvironmentFault
-        The folder cannot be written.
-    """
-    try:
-        if place.exists():
-            shutil.rmtree(place)
-        place.mkdir(parents=True)
-        for path in case.folder.iterdir():
-            if path.is_file():
-                shutil.copy2(path, place / path.name)
-        for name, text in recommended.texts.items():
-            (place / name).write_text(text, encoding="utf-8")
-        # The gate may only propose what the new recipe still has (a pool study replaces whole conditions).
-        targets = place / "targets.yaml"
-        kept = without_unknown(targets.read_text(encoding="utf-8-sig"), "adjust", recommended.quantities)
-        targets.write_text(kept, encoding="utf-8")
-        maker = f"MiniFactory {version('minifactory')}"
-        note = f"\nMade from `{case.name}` by the study `{study.name}` of {maker}.\n"
-        readme = place / "README.md"
-        readme.write_text(
-            (readme.read_text(encoding="utf-8") if readme.is_file() else "") + note, encoding="utf-8"
-        )
-    except OSError as fault:
-        raise EnvironmentFault(
-            Finding(
-                str(place), f"the recommended case cannot be written ({fault.strerror})", "a writable folder"
-            )
-        ) from fault
-    return place
 
 
 def keep(folder: Path, candidates: Any, evaluations: Any) -> None:

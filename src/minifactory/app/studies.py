@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from minifactory.app.designing import ROUNDS, Desk, keep
+from minifactory.app.recommended import scaled_files
 from minifactory.app.sequencing import sequence
 from minifactory.design.candidates import Evaluation, FloatArray, column_of
 from minifactory.design.collecting import Outlet, outlet_of, with_cuts
@@ -236,11 +237,12 @@ def scale(desk: Desk) -> Page:
     found = scaled(desk.description, desk.study.scaling)
     faults = found.description.faults()
     desk.progress("predicting both scales", 0.5)
-    (before,) = problem.evaluate([{}])
+    (before,) = desk.ledger.evaluate(problem, [{}])
     after = Evaluation({}, "")
     if not faults:
-        (after,) = replace(problem, description=found.description).evaluate([{}])
+        (after,) = desk.ledger.evaluate(replace(problem, description=found.description), [{}])
         desk.recommended = found.description
+        desk.files = scaled_files(desk.case, found.factors)
     return further.scale_page(desk.title, found, before, after, faults, desk.study.limits, desk.provenance())
 
 

@@ -27,13 +27,18 @@ from minifactory.errors import InputError, did_you_mean
 from minifactory.plant import nodes
 from minifactory.plant.document import Reader, Report, open_document
 from minifactory.records.limits import parse_limit
-from minifactory.records.performance import FIGURES, Performance
+from minifactory.records.performance import (
+    BUFFER,
+    FAMILIES,
+    FIGURES,
+    LOG_REDUCTION,
+    SHARE,
+    Performance,
+    figure_named,
+)
 from minifactory.records.prediction import Prediction
-from minifactory.units import FRACTION, KINDS, POSITIVE, VOLUME, Kind, show
+from minifactory.units import FRACTION, KINDS, Kind, show
 
-_VESSEL = "buffer."
-_SHARE = "share."
-_REDUCTION = "log_reduction."
 DEFAULT_CONFIDENCE = 0.5
 
 
@@ -56,6 +61,8 @@ class Target:
         Probability (0 to 1) with which a prediction must meet it.
     source, where : str
         Who says so, and where it stands.
+    place : str
+        The same as a dotted path in the file.
     """
 
     figure: str
@@ -65,17 +72,13 @@ class Target:
     confidence: float = DEFAULT_CONFIDENCE
     source: str = ""
     where: str = ""
+    place: str = ""
 
     @property
     def title(self) -> str:
         """What people call the figure."""
-        if self.figure.startswith(_VESSEL):
-            return f"Used of {self.figure.removeprefix(_VESSEL)}"
-        if self.figure.startswith(_SHARE):
-            return f"{self.figure.removeprefix(_SHARE)} per product"
-        if self.figure.startswith(_REDUCTION):
-            return f"Log reduction of {self.figure.removeprefix(_REDUCTION)}"
-        return FIGURES[self.figure].title
+        known = figure_named(self.figure)
+        return self.figure if known is None else known.title
 
     @property
     def text(self) -> str:
@@ -92,13 +95,13 @@ class Target:
 
     def value(self, performance: Performance) -> float:
         """The figure (SI) that this target is about; nan when it is not known."""
-        if self.figure.startswith(_VESSEL):
-            return performance.consumed.get(self.figure.removeprefix(_VESSEL), math.nan)
-        if self.figure.startswith(_SHARE):
-            return performance.shares.get(self.figure.removeprefix(_SHARE), math.nan)
-        if self.figure.startswith(_REDUCTION):
-            return performance.log_reductions.get(self.figure.removeprefix(_REDUCTION), math.nan)
-        return performance[self.figure]
+        family, _, member = self.figure.partition(".")
+        members = {
+            BUFFER: performance.consumed,
+            SHARE: performance.shares,
+            LOG_REDUCTION: performance.log_reductions,
+        }
+        return members[family].get(member, math.nan) if member else performance[self.figure]
 
 
 @dataclass(frozen=True)
@@ -256,24 +259,17 @@ def _kind_of(
     inside: Reader, figure: str, vessels: frozenset[str] | None, species: frozenset[str] | None
 ) -> Kind | None:
     """The kind of `figure`; None, with a finding, when there is no such figure."""
-    if figure.startswith(_VESSEL):
-        vessel = figure.removeprefix(_VESSEL)
-        if vessels is not None and vessel not in vessels:
-            inside.fail(f'"{vessel}" is not a known vessel', remedy=did_you_mean(vessel, vessels), key=figure)
+    family, dot, member = figure.partition(".")
+    if dot and family in FAMILIES:
+        what, known = ("vessel", vessels) if family == BUFFER else ("species", species)
+        if known is not None and member not in known:
+            inside.fail(f'"{member}" is not a known {what}', remedy=did_you_mean(member, known), key=figure)
             return None
-        return VOLUME
-    for prefix, kind in ((_SHARE, FRACTION), (_REDUCTION, POSITIVE)):
-        if not figure.startswith(prefix):
-            continue
-        name = figure.removeprefix(prefix)
-        if species is not None and name not in species:
-            inside.fail(f'"{name}" is not a known species', remedy=did_you_mean(name, species), key=figure)
-            return None
-        return kind
-    if figure not in FIGURES:
+    found = figure_named(figure)
+    if found is None:
         inside.fail(f'unknown target "{figure}"', remedy=did_you_mean(figure, FIGURES), key=figure)
         return None
-    return FIGURES[figure].kind
+    return found.kind
 
 
 def _limits(inside: Reader, figure: str, kind: Kind, confidence: float) -> list[Target]:
@@ -284,13 +280,15 @@ def _limits(inside: Reader, figure: str, kind: Kind, confidence: float) -> list[
         key, source = "limit", reader.source
         confidence = reader.value("confidence", FRACTION, confidence, 0.0, 1.0)
     targets = []
-    for text in reader.texts(key, required=True):
+    several = isinstance(reader.node.entries.get(key), nodes.Sequence)
+    for number, text in enumerate(reader.texts(key, required=True)):
         try:
             at_least, limit = parse_limit(text, kind, reader.where(key))
         except InputError as fault:
             reader.report.add_all(fault.findings)
             continue
-        targets.append(Target(figure, at_least, limit, kind, confidence, source, reader.where(key)))
+        place = f"{reader.path}.{key}" + (f"[{number}]" if several else "")
+        targets.append(Target(figure, at_least, limit, kind, confidence, source, reader.where(key), place))
     if reader is not inside:
         reader.finish()
     return targets

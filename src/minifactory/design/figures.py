@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 from minifactory.plant.model import Plant
 from minifactory.records.appraisal import appraise_in, feeds
-from minifactory.records.performance import FIGURES, Figure
+from minifactory.records.performance import FIGURES, Figure, figure_named
 from minifactory.records.run import Run
-from minifactory.units import FRACTION, MASS_CONCENTRATION, POSITIVE, TIME, VOLUME, Kind
+from minifactory.units import FRACTION, MASS_CONCENTRATION, TIME, Kind
 
 COST = Kind("cost per product", "1/kg", "1/g", 0.0)
 OUTPUT = Kind("product per time", "kg/s", "mg/h", 0.0)
@@ -31,7 +31,7 @@ OWN: dict[str, Figure] = {
         Figure("load_density", "Product loaded per column volume", MASS_CONCENTRATION, True),
         Figure("loss_in_load", "Product lost during load and wash", FRACTION, False),
         Figure("cycle_time", "Cycle time", TIME, False),
-        Figure("output", "Product per time", OUTPUT, True),
+        Figure("output", "Product per time", OUTPUT, True, extensive=True),
         Figure("resin_cost", "Resin cost per product", COST, False),
         Figure("cost_of_goods", "Cost of goods per product", COST, False),
     )
@@ -42,19 +42,20 @@ KNOWN: dict[str, Figure] = {**FIGURES, **OWN}
 
 def kind_of_figure(figure: str) -> Kind | None:
     """The kind of a figure, also of ``buffer.``, ``share.`` and ``log_reduction.`` something; else None."""
-    if figure in KNOWN:
-        return KNOWN[figure].kind
-    kinds = {"buffer": VOLUME, "share": FRACTION, "log_reduction": POSITIVE}
-    return kinds.get(figure.partition(".")[0]) if "." in figure else None
+    known = figure_named(figure, KNOWN)
+    return None if known is None else known.kind
 
 
 def title_of_figure(figure: str) -> str:
     """What people call a figure."""
-    if figure in KNOWN:
-        return KNOWN[figure].title
-    head, _, name = figure.partition(".")
-    titles = {"buffer": f"Used of {name}", "share": f"{name} per product"}
-    return {**titles, "log_reduction": f"Log reduction of {name}"}.get(head, figure)
+    known = figure_named(figure, KNOWN)
+    return figure if known is None else known.title
+
+
+def is_extensive(figure: str) -> bool:
+    """Whether a figure grows with the column volume when a process is scaled."""
+    known = figure_named(figure, KNOWN)
+    return known is not None and known.extensive
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,60 @@
 
 What is stated in column volumes, %B, times or linear velocity scales by itself. Flows scale so that the
 residence time stays (flow over column volume), or so that the linear velocity stays (flow over area); volumes
-scale with the column volume, and with them the vessels. Lines and mixers stay what the skid has: their share
-of the column volume is where scales differ, besides pressure.
+and masses scale with the column volume, and with them the vessels, the limits on figures that are extensive
+(:attr:`minifactory.records.performance.Figure.extensive`) and the bounds within which the gate may change
+volumes. Lines and mixers stay what the skid has: their share of the column volume is where scales differ,
+besides pressure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from minifactory.design.candidates import Evaluation
 from minifactory.design.description import Description
+from minifactory.design.figures import KNOWN, is_extensive
 from minifactory.design.places import with_texts
+from minifactory.design.search import Limit
 from minifactory.design.study import Scaling
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.load import FACTORY
-from minifactory.plant.model import Column, DeviceKind
+from minifactory.plant.model import REACTING, Column, DeviceKind
 from minifactory.recipe.references import references
-from minifactory.units import FLOW, LENGTH, VELOCITY, VOLUME, show
+from minifactory.units import AMOUNT, FLOW, KINDS, LENGTH, MASS, VELOCITY, VOLUME, Kind, matches, show
+
+
+@dataclass(frozen=True)
+class Factors:
+    """By what quantities are multiplied on another column: flows, volumes (and masses), linear velocities."""
+
+    flow: float
+    volume: float
+    velocity: float
+
+    def of(self, kind: Kind) -> float:
+        """The factor of a kind of quantity; 1 for what does not depend on the scale."""
+        known = {
+            FLOW.name: self.flow,
+            VOLUME.name: self.volume,
+            MASS.name: self.volume,
+            AMOUNT.name: self.volume,
+            VELOCITY.name: self.velocity,
+        }
+        if kind.name in KINDS or "/" not in kind.shown:
+            return known.get(kind.name, 1.0)
+        # A slope that a condition waits for, such as 2 mAU/mL.
+        return 1.0 / self.volume if matches(f"1 {kind.shown.rpartition('/')[2]}", VOLUME) else 1.0
+
+    def of_figure(self, figure: str) -> float:
+        """The factor of a figure of performance."""
+        return self.volume if is_extensive(figure) else 1.0
+
+    def limits(self, limits: Iterable[Limit]) -> tuple[Limit, ...]:
+        """The same limits on the other column."""
+        return tuple(replace(one, limit=one.limit * self.of_figure(one.figure)) for one in limits)
 
 
 @dataclass(frozen=True)
@@ -30,21 +66,22 @@ class Scaled:
     ----------
     description : Description
     before, after : Column
-    flow_factor, volume_factor : float
-        By which flows and volumes were multiplied.
+    factors : Factors
     changed : Mapping of str to (str, str)
         Reference -> text before and after.
     hold_up : tuple of float
         Liquid of the skid per column volume, before and after.
+    kept : tuple of str
+        Other columns and reactors, which keep their size though flows change.
     """
 
     description: Description
     before: Column
     after: Column
-    flow_factor: float
-    volume_factor: float
+    factors: Factors
     changed: Mapping[str, tuple[str, str]]
     hold_up: tuple[float, float]
+    kept: tuple[str, ...] = ()
 
 
 def scaled(description: Description, scaling: Scaling, where: str = "scale") -> Scaled:
@@ -73,16 +110,15 @@ def scaled(description: Description, scaling: Scaling, where: str = "scale") -> 
     after = moved.plant.columns[name]
     volume = after.volume / before.volume
     flow = volume if scaling.rule == "residence time" else after.area / before.area
-    velocity = flow * before.area / after.area
+    factors = Factors(flow, volume, flow * before.area / after.area)
     values: dict[str, float] = {}
     for path, quantity in references(description.recipe).items():
-        factor = {FLOW.name: flow, VOLUME.name: volume, VELOCITY.name: velocity}.get(quantity.kind.name, 1.0)
+        factor = factors.of(quantity.kind)
         if factor != 1.0 and quantity.value != 0.0:
             values[path] = quantity.value * factor
-    for path, number in description.plant.numbers.items():
-        tail = path.rpartition(".")[2]
-        if path.startswith("vessels.") and tail in ("volume", "capacity", "minimum"):
-            values[path] = number.value * volume
+    for path, quantity in description.quantities.items():
+        if path.startswith("vessels.") and quantity.kind is VOLUME:
+            values[path] = quantity.value * volume
     grown = moved.with_values(values)
     changed = {
         path: (description.quantities[path].text, grown.quantities[path].text)
@@ -93,11 +129,19 @@ def scaled(description: Description, scaling: Scaling, where: str = "scale") -> 
         grown,
         before,
         after,
-        flow,
-        volume,
+        factors,
         changed,
         (_hold_up(description, name), _hold_up(grown, name)),
+        tuple(_kept(description, name)),
     )
+
+
+def _kept(description: Description, column: str) -> list[str]:
+    """Columns and vessels in which liquids react that keep their size."""
+    plant = description.plant
+    devices = plant.skids[plant.columns[column].skid].devices.values()
+    others = [f"column {name}" for name in plant.columns if name != column]
+    return others + [f"{one.kind.value} {one.name}" for one in devices if one.kind in REACTING]
 
 
 def _column(description: Description, scaling: Scaling, where: str) -> str:
@@ -117,27 +161,28 @@ def _hold_up(description: Description, column: str) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure at both scales (SI)."""
+    """A figure at both scales (SI).
+
+    `expected` is what it would be if scales did not differ: as before, or in proportion to the column volume.
+    """
 
     figure: str
     before: float
+    expected: float
     after: float
 
-
-INTENSIVE = (
-    "yield",
-    "purity",
-    "pool_concentration",
-    "productivity",
-    "duration",
-    "max_pressure",
-    "load_density",
-    "loss_in_load",
-    "buffer_per_mass",
-)
-"""Figures that would be the same if scales did not differ."""
+    @property
+    def relative(self) -> float:
+        """How far the prediction is from what was to be expected, relative to it; nan when unknown."""
+        return (self.after - self.expected) / abs(self.expected) if self.expected else math.nan
 
 
-def differences(before: Evaluation, after: Evaluation) -> tuple[Difference, ...]:
-    """What the scale changes of what it should not."""
-    return tuple(Difference(name, before[name], after[name]) for name in INTENSIVE)
+def differences(
+    before: Evaluation, after: Evaluation, factors: Factors, asked: Sequence[str] = ()
+) -> tuple[Difference, ...]:
+    """What the scale changes of what it should not: of every figure that is known, and those asked for."""
+    names = [name for name in KNOWN if math.isfinite(before[name]) and math.isfinite(after[name])]
+    return tuple(
+        Difference(name, before[name], before[name] * factors.of_figure(name), after[name])
+        for name in dict.fromkeys([*names, *asked])
+    )

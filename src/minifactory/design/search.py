@@ -10,7 +10,8 @@ import numpy as np
 
 from minifactory.design.candidates import Evaluation, FloatArray
 from minifactory.design.figures import title_of_figure
-from minifactory.units import NUMBER, Kind, show
+from minifactory.records.limits import limit_text
+from minifactory.units import NUMBER, Kind
 
 _AWAY = 1e3
 """Violation of a limit by a candidate that could not be simulated, relative to the limit."""
@@ -116,7 +117,7 @@ class Limit:
     @property
     def text(self) -> str:
         """The limit as people read it."""
-        return f"{'>=' if self.at_least else '<='} {show(self.limit, self.kind)}"
+        return limit_text(self.at_least, self.limit, self.kind)
 
     def margin(self, value: float) -> float:
         """How far `value` (SI) is on the good side, relative to the limit; nan when unknown."""

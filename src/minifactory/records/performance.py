@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -28,6 +28,7 @@ from minifactory.units import (
     FRACTION,
     MASS,
     MASS_CONCENTRATION,
+    POSITIVE,
     PRESSURE,
     TIME,
     VOLUME,
@@ -54,12 +55,24 @@ class Basis(Enum):
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of performance: its name, what people call it, its kind, and whether more is better."""
+    """One figure of performance.
+
+    Parameters
+    ----------
+    name, title : str
+        What programs and people call it.
+    kind : Kind
+    more_is_better : bool or None
+        None: neither.
+    extensive : bool
+        Whether the same process on a column of twice the volume gives twice the figure.
+    """
 
     name: str
     title: str
     kind: Kind
     more_is_better: bool | None = None
+    extensive: bool = False
 
 
 FIGURES: dict[str, Figure] = {
@@ -67,17 +80,35 @@ FIGURES: dict[str, Figure] = {
     for figure in (
         Figure("yield", "Yield", FRACTION, True),
         Figure("purity", "Purity", FRACTION, True),
-        Figure("pool_mass", "Product in the pool", MASS, True),
-        Figure("loaded_mass", "Product loaded", MASS),
-        Figure("pool_volume", "Pool volume", VOLUME),
+        Figure("pool_mass", "Product in the pool", MASS, True, extensive=True),
+        Figure("loaded_mass", "Product loaded", MASS, extensive=True),
+        Figure("pool_volume", "Pool volume", VOLUME, extensive=True),
         Figure("pool_concentration", "Pool concentration", MASS_CONCENTRATION, True),
         Figure("productivity", "Productivity", PRODUCTIVITY, True),
         Figure("duration", "Duration", TIME, False),
         Figure("max_pressure", "Highest pressure", PRESSURE, False),
-        Figure("buffer", "Buffer used", VOLUME, False),
+        Figure("buffer", "Buffer used", VOLUME, False, extensive=True),
         Figure("buffer_per_mass", "Buffer per product", BUFFER_PER_MASS, False),
     )
 }
+
+BUFFER, SHARE, LOG_REDUCTION = "buffer", "share", "log_reduction"
+FAMILIES: dict[str, Figure] = {
+    BUFFER: Figure(BUFFER, "Used of {}", VOLUME, False, extensive=True),
+    SHARE: Figure(SHARE, "{} per product", FRACTION),
+    LOG_REDUCTION: Figure(LOG_REDUCTION, "Log reduction of {}", POSITIVE, True),
+}
+"""Figures of which there is one per vessel or species: ``buffer.VESSEL``, ``share.SPECIES`` and so on."""
+
+
+def figure_named(name: str, known: Mapping[str, Figure] = FIGURES) -> Figure | None:
+    """The figure of that name: one of `known`, or a member of :data:`FAMILIES`; None when there is none."""
+    if name in known:
+        return known[name]
+    family, _, member = name.partition(".")
+    if not member or family not in FAMILIES:
+        return None
+    return replace(FAMILIES[family], name=name, title=FAMILIES[family].title.format(member))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -135,14 +136,22 @@ def scale_page(
 ) -> Page:
     """What was scaled, and what differs although it should not."""
     changed = tuple((path, one, two) for path, (one, two) in scaled.changed.items())
-    compared = differences(before, after)
+    moved = scaled.factors.limits(limits)
+    required: dict[str, str] = {}
+    for one in moved:
+        required[one.figure] = ", ".join(filter(None, (required.get(one.figure), one.text)))
+    compared = differences(before, after, scaled.factors, list(required))
     rows = tuple(
         (
-            title_of_figure(one.figure),
-            drawing.said(one.before, drawing.figure_kind(one.figure)),
-            drawing.said(one.after, drawing.figure_kind(one.figure)),
+            title_of_figure(each.figure),
+            *(
+                drawing.said(value, drawing.figure_kind(each.figure))
+                for value in (each.before, each.expected, each.after)
+            ),
+            f"{each.relative:+.2%}" if math.isfinite(each.relative) else "",
+            required.get(each.figure, ""),
         )
-        for one in compared
+        for each in compared
     )
     columns = [
         f"{one.hardware}, {100.0 * one.bed_height:.4g} cm, {drawing.said(one.volume, VOLUME)}"
@@ -150,12 +159,19 @@ def scale_page(
     ]
     lines = [
         f"From {columns[0]} to {columns[1]}.",
-        f"Flows times {scaled.flow_factor:.4g}, volumes times {scaled.volume_factor:.4g}.",
+        f"Flows times {scaled.factors.flow:.4g}, volumes and masses times {scaled.factors.volume:.4g}.",
         f"Liquid of the skid per CV: {scaled.hold_up[0]:.3f} before, {scaled.hold_up[1]:.3f} after.",
         *(str(fault) for fault in faults),
     ]
-    missed = [item for item in limits if not faults and not item.met(after)]
-    lines += [f"{item.title} {item.text} is missed." for item in missed]
+    if scaled.kept:
+        lines.append(f"Not scaled, though flows are: {', '.join(scaled.kept)}.")
+    missed = [item for item in moved if not faults and not item.met(after)]
+    lines += [
+        f"{item.title} {item.text} is missed"
+        + (", as before." if not one.met(before) else f": {drawing.said(after[item.figure], item.kind)}.")
+        for one, item in zip(limits, moved, strict=True)
+        if item in missed
+    ]
     good = not faults and not after.fault and not missed
     verdict = "The scaled case passes the check and is predicted to meet the limits."
     if faults:
@@ -166,16 +182,22 @@ def scale_page(
         verdict = "The scaled case misses " + ", ".join(item.title for item in missed) + "."
     tables = (
         Table(
-            "Predicted at both scales", ("figure", "before", "after"), rows if after.figures else (), (1, 2)
+            "Predicted at both scales",
+            ("figure", "before", "in proportion", "predicted", "difference", "required"),
+            rows if after.figures else (),
+            (1, 2, 3, 4),
         ),
         Table("Scaled quantities", ("reference", "before", "after"), changed, (1, 2)),
     )
     document = {
-        "flow_factor": scaled.flow_factor,
-        "volume_factor": scaled.volume_factor,
+        "flow_factor": scaled.factors.flow,
+        "volume_factor": scaled.factors.volume,
         "hold_up": list(scaled.hold_up),
         "before": dict(before.figures),
         "after": dict(after.figures),
+        "differences": {one.figure: one.relative for one in compared},
+        "limits": {item.figure: item.limit for item in moved},
+        "kept": list(scaled.kept),
         "faults": [asdict(one) for one in faults],
         "changed": {path: list(texts) for path, texts in scaled.changed.items()},
     }
