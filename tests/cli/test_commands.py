@@ -81,7 +81,22 @@ def test_import_tells_what_is_inside(says: Speaks, tmp_path: Path, shared_data: 
     assert document
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
-    assert "Sani_1_0N" in says("import", file).output
+    said = says("import", file)
+    assert "column: XK16_SP_Seph_FF_16/25, 50.27 mL" in said.output
+    (row,) = [line.split() for line in said.output.splitlines() if line.lstrip().startswith("UV1_280nm")]
+    assert row == [
+        "UV1_280nm",
+        "UV",
+        "absorbance",
+        "1651",
+        "-9.915",
+        "200.69",
+        "mAU",
+        *["0", "to", "528", "0", "to", "2019"],
+    ]
+    (row,) = [line.split() for line in said.output.splitlines() if line.lstrip().startswith("Sani_1_0N")]
+    assert row == ["Sani_1_0N", "490.16", "19.03", "149.47", "2.9733"]
+    assert "{" not in said.output.replace("{ml}", "")
 
 
 def test_trust_lists_trusts_and_rejects(says: Speaks, tmp_path: Path) -> None:

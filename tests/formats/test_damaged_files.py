@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from minifactory.errors import Finding, FormatError, MiniFactoryError
 from minifactory.records.formats import read, summarise, write_csv, write_parquet
+from minifactory.records.formats.measured_run import as_run
 
 SAMPLES = (
     "akta/94cm_hr.asc",
@@ -28,7 +29,9 @@ def _survives(path: Path) -> bool:
     """Whether the file is read; a failure must be ours and say where and what."""
     findings: tuple[Finding, ...] = ()
     try:
-        summarise(read(path))
+        file = read(path)
+        summarise(file)
+        as_run(file)
     except MiniFactoryError as error:
         findings = error.findings
         if not findings:
@@ -49,20 +52,76 @@ def test_truncated_samples(shared_data: Path, tmp_path: Path, name: str) -> None
             assert not read_all, f"cut at {size} of {len(content)} bytes"
 
 
+EXTREMES = (b"\xff\xff\xff\xff", bytes(4), b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80")
+
+
+def _damaged(content: bytes, chance: random.Random) -> bytes:
+    """`content` with bits flipped, bytes and words replaced, parts cut out, doubled or put in."""
+    found = bytearray(content)
+    for _ in range(chance.choice([1, 1, 3, 10, 30])):
+        if not found:
+            break
+        reach = min(chance.choice([64, 400, 5000, len(found)]), len(found))
+        at = chance.randrange(reach)
+        at = at if chance.random() < 0.7 else len(found) - 1 - at
+        how = chance.randrange(6)
+        if how == 0:
+            found[at] ^= 1 << chance.randrange(8)
+        elif how == 1:
+            found[at] = chance.randrange(256)
+        elif how == 2:
+            found[at : at + 4] = chance.choice(EXTREMES)
+        elif how == 3:
+            del found[at : at + chance.choice([1, 4, 100, 5000])]
+        elif how == 4:
+            found[at:at] = chance.randbytes(chance.choice([1, 2, 4, 30]))
+        else:
+            found[at:at] = found[at : at + chance.choice([4, 50, 1000])]
+    return bytes(found)
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_mutated_samples(shared_data: Path, tmp_path: Path, name: str) -> None:
     content = (shared_data / name).read_bytes()
     chance = random.Random(f"mutate {name}")
     path = tmp_path / "mutated"
     for _ in range(25):
-        damaged = bytearray(content)
-        reach = chance.choice([200, 5000, len(damaged)])
-        for _ in range(chance.randrange(1, 30)):
-            damaged[chance.randrange(min(reach, len(damaged)))] = chance.randrange(256)
-        if chance.random() < 0.3:
-            place = chance.randrange(len(damaged))
-            del damaged[place : place + chance.randrange(600)]
-        path.write_bytes(damaged)
+        path.write_bytes(_damaged(content, chance))
+        _survives(path)
+
+
+def _damaged_inside(content: bytes, chance: random.Random, depth: int = 0) -> bytes:
+    """An archive, packed anew with one member (or one of the archive that it holds) damaged."""
+    out = io.BytesIO()
+    end = content.rfind(b"PK\x05\x06") + 22
+    with (
+        zipfile.ZipFile(io.BytesIO(content[:end])) as packed,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as again,
+    ):
+        chosen = chance.choice(packed.namelist())
+        for name in packed.namelist():
+            member = packed.read(name)
+            if name == chosen:
+                inner = depth == 0 and member.startswith(b"PK\x03\x04") and b"PK\x05\x06" in member
+                member = _damaged_inside(member, chance, 1) if inner else _damaged(member, chance)
+            again.writestr(name, member)
+    return out.getvalue()
+
+
+LOG = ((0.0, 0.0, "Base CV, 2.0 {ml}, X", "Method", ""), (1.0, 1.0, "Flow 1.0 ml/min", "Method", ""))
+
+
+@pytest.mark.parametrize("kind", ["UNICORN 7", "xlsx", "xls"])
+def test_archives_and_workbooks_with_damaged_members(shared_data: Path, tmp_path: Path, kind: str) -> None:
+    whole = {
+        "UNICORN 7": unicorn7({"UV": ([0.0, 1.0, 2.0], [1.0, 2.0, 3.0])}, LOG),
+        "xlsx": (shared_data / "workshop" / "tracer_1.xlsx").read_bytes(),
+        "xls": xls([["Time (min)", "UV (mAU)"], [0.0, 1.0], [1.0, 2.0]]),
+    }[kind]
+    chance = random.Random(kind)
+    path = tmp_path / "damaged"
+    for _ in range(60):
+        path.write_bytes(_damaged(whole, chance) if kind == "xls" else _damaged_inside(whole, chance))
         _survives(path)
 
 
@@ -73,12 +132,7 @@ def test_mutated_files_of_our_own(shared_data: Path, tmp_path: Path, write) -> N
     content = path.read_bytes()
     chance = random.Random(5)
     for _ in range(60):
-        damaged = bytearray(content)
-        for _ in range(chance.randrange(1, 12)):
-            damaged[chance.randrange(min(chance.choice([300, len(content)]), len(damaged)))] = (
-                chance.randrange(256)
-            )
-        path.write_bytes(damaged[: chance.choice([len(damaged), chance.randrange(len(damaged))])])
+        path.write_bytes(_damaged(content, chance))
         _survives(path)
 
 

@@ -143,17 +143,15 @@ def observed(
             )
         )
     if time.size < FEWEST:
-        raise InputError(
-            [
-                *findings,
-                Finding(
-                    name,
-                    f"{time.size} usable points between {window[0]:.0f} and {window[1]:.0f} s",
-                    f"at least {FEWEST}",
-                    "Export the whole curve, or choose another window.",
-                ),
-            ]
+        first, last = (
+            (float(end) for end in (trend.time[0], trend.time[-1])) if trend.time.size else (0.0, 0.0)
         )
+        found = f"{time.size} usable points from {window[0] / 60.0:.1f} min on, where it is compared"
+        if not window[0] < last:
+            found = f"it lasts from {first / 60.0:.1f} to {last / 60.0:.1f} min, but is compared from "
+            found += f"{window[0] / 60.0:.1f} min on"
+        remedy = "Export the whole curve; is it a run of this recipe, and is the unit of its time right?"
+        raise InputError([*findings, Finding(name, found, f"at least {FEWEST} points", remedy)])
     keep, spikes = _without_spikes(values)
     if spikes:
         findings.append(

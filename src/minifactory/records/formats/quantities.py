@@ -32,40 +32,74 @@ OTHER_KINDS = (
     units.RATE,
 )
 
+# Spellings of other programs, in small letters; where capitals tell units apart, the kind decides.
 _SPELLINGS = {
     "c": "degC",
     "°c": "degC",
+    "ºc": "degC",
     "deg c": "degC",
     "°f": "degF",
-    "sec": "s",
-    "mins": "min",
-    "minutes": "min",
-    "minute": "min",
-    "seconds": "s",
-    "hr": "h",
-    "hrs": "h",
-    "hours": "h",
+    "ºf": "degF",
     "ms/cm": "mS/cm",
     "us/cm": "uS/cm",
-    "µs/cm": "uS/cm",
-    "μs/cm": "uS/cm",
     "s/m": "S/m",
     "mau": "mAU",
+    "m au": "mAU",
+    "milli au": "mAU",
     "au": "AU",
     "%b": "%B",
     "% b": "%B",
     "cv": "CV",
+    "column volume": "CV",
+    "column volumes": "CV",
     "mpa": "MPa",
     "kpa": "kPa",
-    "µl": "uL",
-    "μl": "uL",
+    "hpa": "hPa",
+    "bar": "bar",
+    "barg": "bar",
+    "bar g": "bar",
+    "mbar": "mbar",
+    "psi": "psi",
+    "psig": "psi",
+    "ul": "uL",
     "ml_per_min": "mL/min",
     "l_per_min": "L/min",
     "cm_per_h": "cm/h",
-    "ml/min": "mL/min",
-    "l/h": "L/h",
+    "lpm": "L/min",
     "um": "um",
+    "cv/hr": "CV/h",
+    "cv/h": "CV/h",
+    "cv/min": "CV/min",
+    "column volumes/h": "CV/h",
 }
+_OF_TIME = {
+    "ms": "ms",
+    "msec": "ms",
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), "min"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "day"),
+}
+_OF_VOLUME = {
+    **dict.fromkeys(("ul", "microlitre", "microliter"), "uL"),
+    **dict.fromkeys(("ml", "millilitre", "milliliter", "milliliters", "millilitres", "cc", "ccm"), "mL"),
+    **dict.fromkeys(("l", "litre", "liter", "litres", "liters"), "L"),
+}
+_BY_KIND: dict[str, dict[str, str]] = {
+    units.TIME.name: _OF_TIME,
+    units.VOLUME.name: _OF_VOLUME,
+    units.FLOW.name: {
+        f"{volume}/{time}": f"{_OF_VOLUME[volume]}/{_OF_TIME[time]}"
+        for volume in _OF_VOLUME
+        for time in _OF_TIME
+    },
+    units.VELOCITY.name: {
+        f"{length}/{time}": f"{length}/{_OF_TIME[time]}" for length in ("cm", "mm", "m") for time in _OF_TIME
+    },
+    units.PH.name: dict.fromkeys(("ph", "ph unit", "ph units", "units", "-", "1"), ""),
+}
+_TEMPERATURES = {"degC": (1.0, 273.15), "K": (1.0, 0.0), "degF": (5.0 / 9.0, 459.67 * 5.0 / 9.0)}
+_PER = re.compile(r"(\S+?)\s*[ .·*⋅]\s*([a-z]+)\s*\^?[-−⁻](?:1|¹)")
 
 # Patterns are tried in order on the lower-case name; the unit decides where it is unambiguous.
 _NAMES: tuple[tuple[str, Signal], ...] = (
@@ -77,7 +111,10 @@ _NAMES: tuple[tuple[str, Signal], ...] = (
     (r"\bph\b", Signal.PH),
     (r"press|\bdeltac?\b|\bprec\b|\bpostc\b", Signal.PRESSURE),
     (r"flow", Signal.FLOW),
-    (r"%\s*b\b|\bconc( b)?\b|gradient|percent ?b|\bb ?%", Signal.PERCENT_B),
+    (
+        r"%\s*b\b|\bconc( b)?\b|gradient|percent ?b|\bb ?%|^((pump|buffer|eluent|solvent|mobile phase) )?b$",
+        Signal.PERCENT_B,
+    ),
 )
 _UNIT_SIGNALS: tuple[tuple[Kind, Signal], ...] = (
     (units.ABSORBANCE, Signal.UV),
@@ -99,23 +136,27 @@ class Scale:
     offset: float = 0.0
 
 
-def spelled(unit: str) -> str:
-    """`unit` as the rest of MiniFactory spells it."""
-    bare = unit.strip().strip("()[]{}").strip()
-    return _SPELLINGS.get(bare.lower(), bare)
+def spelled(unit: str, kind: Kind | None = None) -> str:
+    """`unit` as the rest of MiniFactory spells it; where capitals tell units apart, by `kind`."""
+    bare = unit.strip().strip("()[]{}").strip().rstrip(".").strip()
+    plain = re.sub(r"\s*/\s*", "/", bare.lower().replace("µ", "u").replace("μ", "u"))
+    if (per := _PER.fullmatch(plain)) is not None:
+        plain = f"{per[1]}/{per[2]}"
+    own = _BY_KIND.get(kind.name, {}) if kind is not None else {}
+    return own.get(plain, _SPELLINGS.get(plain, bare))
 
 
 def scale_of(unit: str, kind: Kind) -> Scale | None:
     """Factor and offset of `unit` for `kind`, or None when it does not measure that."""
-    said = spelled(unit)
+    said = spelled(unit, kind)
     if not said:
         return Scale(kind) if kind.bare else None
-    if kind is units.TEMPERATURE and said in ("degC", "K"):
-        return Scale(kind, 1.0, 273.15 if said == "degC" else 0.0)
+    if kind is units.TEMPERATURE and said in _TEMPERATURES:
+        return Scale(kind, *_TEMPERATURES[said])
     if kind is units.PERCENT_B and said == "%":
         return Scale(kind)
-    if said == "CV/h":
-        return Scale(kind, 1.0 / 3600.0) if kind is units.RATE else None
+    if said in ("CV/h", "CV/min"):
+        return Scale(kind, 1.0 / (3600.0 if said == "CV/h" else 60.0)) if kind is units.RATE else None
     if len(said) > 30:
         return None
     try:
@@ -133,6 +174,8 @@ def signal_of(name: str, unit: str) -> Signal:
             return guess
         if not unit.strip():
             return guess
+    if spelled(unit) == "%":  # of what, only a name can tell
+        return Signal.OTHER
     for kind, signal in _UNIT_SIGNALS:
         if unit.strip() and scale_of(unit, kind) is not None:
             return signal

@@ -59,7 +59,7 @@ def _recognised(raw: Raw, headings: Sequence[str]) -> ChromatogramFile:
     said = text.decoded(raw)
     if said.startswith(own.CSV_MARK):
         return own.read_csv(raw, said)
-    return read_table(raw, text.split(said), "text table", headings)
+    return read_table(raw, text.split(said, raw.where), "text table", headings)
 
 
 def _archive(

@@ -23,10 +23,19 @@ from minifactory.records.formats.axes import with_both_axes
 from minifactory.records.formats.headings import HOW, Group, Heading, layout, renamed
 from minifactory.records.formats.quantities import measured, scale_of
 from minifactory.records.formats.source import Raw, caution, fault
-from minifactory.records.formats.text import Cell, Rows, decimal_sign, number
+from minifactory.records.formats.text import (
+    MISSING,
+    MOST_CELLS,
+    Cell,
+    Rows,
+    clock,
+    decimal_sign,
+    is_guessed,
+    number,
+)
 
 _MOST_FINDINGS = 20
-_MOST_CELLS = 40_000_000
+_DAY = 86400.0
 _AXIS_KINDS = {"time": units.TIME, "volume": units.VOLUME}
 
 Mark = tuple[float | None, float | None, str]
@@ -73,13 +82,17 @@ def read_table(
         No x column, no curves, or cells that are no numbers.
     """
     where = f"{raw.where}[{sheet}]" if sheet else raw.where
-    if sum(len(row) for row in rows) > _MOST_CELLS:
+    if sum(len(row) for row in rows) > MOST_CELLS:
         raise fault(where, "more than 40 million cells", "fewer", "Export the curves of interest only.")
     if headings:
         rows = [list(headings), *rows]
     decimal = decimal_sign(rows[:2000])
     groups, start = layout(rows, decimal, where)
     table = _Table(rows, start, decimal, where, 0 if headings else 1)
+    if decimal == "," and is_guessed(rows[:2000]):
+        remedy = "It is taken for the decimal sign; export with a decimal point if it parts thousands."
+        table.warnings.append(caution(where, "a comma before three digits in every number", "", remedy))
+    table.warnings += _unnamed(table, groups)
     marks = {events: _marks(table, groups, events) for events in ("log", "fractions", "injections")}
     log = tuple(
         logbook.entry(np.nan if time is None else time, text, volume) for time, volume, text in marks["log"]
@@ -111,8 +124,33 @@ def read_table(
     return with_both_axes(file)
 
 
+def _unnamed(table: _Table, groups: Sequence[Group]) -> list[Finding]:
+    """A warning of columns that hold numbers, but have no heading."""
+    known = {heading.index for group in groups for heading in (*group.x, *group.y)}
+    lone = [h.index for group in groups for h in group.x]
+    sample = table.rows[table.start : table.start + 100]
+    width = max((len(row) for row in sample), default=0)
+    named = {i for row in table.rows[: table.start] for i, cell in enumerate(row) if str(cell or "").strip()}
+    found = [
+        str(index + 1)
+        for index in range(width)
+        if index not in known and index not in lone and index not in named
+        if any(index < len(row) and number(row[index], table.decimal) is not None for row in sample)
+    ]
+    if not found:
+        return []
+    columns = f"numbers without a heading in column {', '.join(found[:8])}"
+    return [caution(table.where, columns, "a name and a unit above them", "They are left out.")]
+
+
+def _x_number(table: _Table, row: int, x: Heading) -> float | None:
+    """The number in an x column; of a clock seconds."""
+    cell = table.cell(row, x.index)
+    return clock(cell) if x.clock else number(cell, table.decimal)
+
+
 def _axis_value(table: _Table, row: int, x: Heading) -> float | None:
-    value = number(table.cell(row, x.index), table.decimal)
+    value = _x_number(table, row, x)
     scale = scale_of(x.unit, _AXIS_KINDS[x.axis]) if x.axis in _AXIS_KINDS else None
     return None if value is None or scale is None or not np.isfinite(value) else value * scale.factor
 
@@ -135,13 +173,17 @@ def _marks(table: _Table, groups: Sequence[Group], events: str) -> list[Mark]:
 def _curve(table: _Table, group: Group, y: Heading, column: Column | None) -> Curve | None:
     """The curve of one column, all rows that hold a value, or None for an empty column."""
     values: list[float] = []
+    missing = 0
     axes: dict[str, list[float]] = {x.axis: [] for x in group.x}
     for row in range(table.start, len(table.rows)):
         cell = table.cell(row, y.index)
         if cell is None or cell == "":
             continue
         value = number(cell, table.decimal)
-        along = [number(table.cell(row, x.index), table.decimal) for x in group.x]
+        if value is None and str(cell).strip().lower() in MISSING:
+            missing += 1
+            continue
+        along = [_x_number(table, row, x) for x in group.x]
         if value is None or any(item is None for item in along):
             if len(table.findings) < _MOST_FINDINGS:
                 table.findings.append(_odd_cell(table, row, y, cell if value is None else None))
@@ -149,18 +191,32 @@ def _curve(table: _Table, group: Group, y: Heading, column: Column | None) -> Cu
         values.append(value)
         for x, item in zip(group.x, along, strict=True):
             axes[x.axis].append(item if item is not None else np.nan)
+    where = f'{table.where} "{y.name}"'
+    if missing:
+        found = f"{missing} of {missing + len(values)} values are missing"
+        table.warnings.append(caution(where, found, "", "These points are left out."))
     if not values:
+        if not table.findings and not missing:
+            table.warnings.append(caution(where, "no values", "a curve", "It is left out."))
         return None
     arrays = {axis: np.asarray(points, dtype=np.float64) for axis, points in axes.items()}
+    if any(x.clock for x in group.x):
+        arrays["time"] = _since_first(arrays["time"])
     time, volume = _si_axes(table, group, y, arrays, column)
     if time is None and volume is None:
         return None
     data = np.asarray(values, dtype=np.float64)
     if time is not None and np.any(np.diff(time) < 0.0):
-        table.warnings.append(caution(f'{table.where} "{y.name}"', "time that runs backwards", "rising time"))
+        table.warnings.append(caution(where, "time that runs backwards", "rising time"))
     return measured(
         y.name, y.unit, data, table.warnings, time_s=time, volume_m3=volume, where=f"{table.where} curve"
     )
+
+
+def _since_first(time: FloatArray) -> FloatArray:
+    """Seconds since the first point of times of day, which begin anew at midnight."""
+    days = np.cumsum(np.diff(time, prepend=time[:1]) < -0.5 * _DAY)
+    return np.asarray(time - time[0] + _DAY * days)
 
 
 def _odd_cell(table: _Table, row: int, y: Heading, cell: Cell) -> Finding:

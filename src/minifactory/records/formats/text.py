@@ -5,16 +5,36 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from minifactory.records.formats.source import Raw, fault
 
 Cell = str | float | None
 Rows = list[list[Cell]]
 
-_POINT = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?\d{1,3}(?:,\d{3})+\.\d+")
-_COMMA = re.compile(r"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?|[+-]?\d{1,3}(?:\.\d{3})+,\d+")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[.,'\u00a0\u202f ]\d{3})+(?:[.,]\d+)?")
+_SPACES = " \u00a0\u2009\u202f"
+_POINT = re.compile(rf"[+-]?(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?\d{{1,3}}(?:[,'{_SPACES}]\d{{3}})+\.\d+")
+_COMMA = re.compile(rf"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?|[+-]?\d{{1,3}}(?:[.'{_SPACES}]\d{{3}})+,\d+")
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+"""``1.234`` or ``1,234``: three decimals, or a thousand."""
+_THOUSANDS = {
+    ".": re.compile(rf"[+-]?\d{{1,3}}([,'{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:\.\d*)?(?:[eE][+-]?\d+)?"),
+    ",": re.compile(rf"[+-]?\d{{1,3}}([.'{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:,\d*)?(?:[eE][+-]?\d+)?"),
+}
+_CLOCK = re.compile(r"(-?)(\d{1,4}):([0-5]\d):([0-5]\d(?:[.,]\d+)?)")
+_DAY = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})[T ]+(.+?)\s*(?:Z|UTC|[+-]\d{2}:?\d{2})?")
+_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}),?[T ]+(.+)")
+MISSING = frozenset(
+    (
+        *("-", "--", "---", "na", "n/a", "#n/a", "n.a.", "nd", "n.d.", "null", "none", "<na>", "missing"),
+        *("#num!", "#value!", "#div/0!", "#ref!"),
+    )
+)
+"""What programs write, in small letters, where a value is missing."""
 _SAMPLE_ROWS = 400
+_MOST_LINES = 10_000_000
+MOST_CELLS = 40_000_000
+"""Cells of the largest table that is read."""
 
 
 def decoded(raw: Raw) -> str:
@@ -55,10 +75,22 @@ def _is_binary(text: str) -> bool:
     return "\x00" in sample or control > 0.005 * len(sample)
 
 
-def split(text: str) -> Rows:
-    """The cells of delimited text, stripped of blanks and of one pair of quotes, line by line."""
+def split(text: str, where: str = "text") -> Rows:
+    """The cells of delimited text, stripped of blanks and of one pair of quotes, line by line.
+
+    Raises
+    ------
+    FormatError
+        More lines or cells than a result can have: found before they take memory.
+    """
+    count = text.count("\n") + text.count("\r")
+    if count > _MOST_LINES:
+        raise fault(where, f"{count} lines", f"at most {_MOST_LINES}", "Export the curves of interest only.")
     lines = re.split("\r\n|\n|\r", text)
     delimiter = _delimiter(lines)
+    if text.count(delimiter) + len(lines) > MOST_CELLS:
+        limit = f"at most {MOST_CELLS // 1_000_000} million"
+        raise fault(where, "a table with more cells", limit, "Export the curves of interest only.")
     return [_cells(line, delimiter) for line in lines]
 
 
@@ -85,14 +117,31 @@ def unquoted(text: str) -> str:
 
 
 def decimal_sign(rows: Iterable[Sequence[Cell]]) -> str:
-    """The decimal sign of a table, ``.`` or ``,``: whichever more cells can only be read with."""
-    point = comma = 0
+    """The decimal sign of a table, ``.`` or ``,``: whichever more cells can only be read with.
+
+    A cell such as ``1,234`` can be read either way; such cells decide only where no other does.
+    """
+    point = comma = either = 0
     for row in rows:
         for cell in row:
-            if isinstance(cell, str) and cell:
-                point += _POINT.fullmatch(cell) is not None
-                comma += _COMMA.fullmatch(cell) is not None
-    return "," if comma > point else "."
+            if not isinstance(cell, str) or not cell:
+                continue
+            if _EITHER.fullmatch(cell):
+                either += 1 if "," in cell else -1
+            elif _POINT.fullmatch(cell):
+                point += 1
+            elif _COMMA.fullmatch(cell):
+                comma += 1
+    if point or comma:
+        return "," if comma > point else "."
+    return "," if either > 0 else "."
+
+
+def is_guessed(rows: Iterable[Sequence[Cell]]) -> bool:
+    """Whether nothing but cells such as ``1,234`` speaks for the decimal comma."""
+    cells = [cell for row in rows for cell in row if isinstance(cell, str) and cell]
+    sure = any((_POINT.fullmatch(c) or _COMMA.fullmatch(c)) and not _EITHER.fullmatch(c) for c in cells)
+    return not sure and any("," in c and _EITHER.fullmatch(c) for c in cells)
 
 
 def number(cell: Cell, decimal: str = ".") -> float | None:
@@ -100,13 +149,37 @@ def number(cell: Cell, decimal: str = ".") -> float | None:
     if cell is None or isinstance(cell, float | int):
         return None if cell is None or isinstance(cell, bool) else float(cell)
     text = cell
+    grouped = _THOUSANDS[decimal].fullmatch(text)
+    if grouped is not None:
+        text = text.replace(grouped[1], "")
+    text = text.replace("\u2212", "-")
     if decimal == ",":
-        text = (
-            text.replace(".", "").replace(",", ".") if _THOUSANDS.fullmatch(text) else text.replace(",", ".")
-        )
-    elif _THOUSANDS.fullmatch(text):
-        text = re.sub(r"[,'\u00a0\u202f ]", "", text)
+        text = text.replace(",", ".")
     try:
         return float(text) if "_" not in text else None
     except ValueError:
         return None
+
+
+def clock(cell: Cell) -> float | None:
+    """Seconds of a time of day or duration (``1:02:03``) or of a date with time (``2024-01-31 12:00:00``).
+
+    The zero of dates is arbitrary; a zone is not looked at. None when the cell holds neither.
+    """
+    if not isinstance(cell, str) or ":" not in cell:
+        return None
+    text, days = cell.strip(), 0
+    day, day_first = _DAY.fullmatch(text), _DAY_FIRST.fullmatch(text)
+    try:
+        if day is not None:
+            days, text = date(int(day[1]), int(day[2]), int(day[3])).toordinal(), day[4]
+        elif day_first is not None:
+            year, month, first = (int(day_first[group]) for group in (3, 2, 1))
+            days, text = date(year, month, first).toordinal(), day_first[4]
+    except ValueError:
+        return None
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        return None
+    seconds = 3600.0 * int(found[2]) + 60.0 * int(found[3]) + float(found[4].replace(",", "."))
+    return 86400.0 * days + (-seconds if found[1] else seconds)
