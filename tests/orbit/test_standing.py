@@ -15,7 +15,7 @@ from minifactory.orbit.standing import standing_interlocks
 from minifactory.orbit.states import State
 from minifactory.orbit.ways import FlowPathWays
 from minifactory.plant.load import load_plant
-from minifactory.plant.model import Plant
+from minifactory.plant.model import Device, DeviceKind, Plant
 from minifactory.plant.tagging import tag_table
 from minifactory.recipe.bound import BoundInterlock
 from minifactory.recipe.conditions import Sample
@@ -54,6 +54,20 @@ def reactions(plant: Plant, values: Mapping[str, float | None], time: float = 60
         demands = locks.evaluate(Sample(1.0 + second, values={**calm, **values}))
         found = {item.name: item.reaction for item in demands}
     return found
+
+
+def test_a_filter_has_interlocks_of_its_own(plant: Plant) -> None:
+    """Near the pressure that it bears the flow is reduced; beyond its capacity a person is told."""
+    numbers = {"area": 2e-3, "permeability": 1e-10, "max_pressure": 3e5, "capacity": 0.05}
+    words = {"blocking": "cake", "gauge": "yes"}
+    device = Device("Sterile", DeviceKind.FILTER, ("in", "out"), 1e-6, {}, numbers, words)
+    skid = replace(plant.skids["akta1"], devices={**plant.skids["akta1"].devices, "Sterile": device})
+    with_filter = replace(plant, skids={"akta1": skid})
+    near = reactions(with_filter, {"Sterile.Pressure": 0.96 * 3e5}, 4.0)
+    assert near == {"standing pressure over Sterile": Reaction.REDUCE_FLOW}
+    assert reactions(with_filter, {"Sterile.Volume": 0.99e-4}) == {}
+    over = reactions(with_filter, {"Sterile.Volume": 1.01e-4})
+    assert over == {"standing capacity of Sterile": Reaction.ALARM}
 
 
 def test_what_stands_follows_from_the_description(plant: Plant) -> None:

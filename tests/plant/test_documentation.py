@@ -11,15 +11,19 @@ from minifactory.plant.catalogue.columns import all_hardware
 from minifactory.plant.catalogue.resins import all_resins
 from minifactory.plant.catalogue.substances import all_compounds, all_species
 from minifactory.plant.catalogue.systems import system_names
-from minifactory.plant.equipment import DEVICE_VALUES, KIND_NAMES
+from minifactory.plant.equipment import DEVICE_CHOICES, DEVICE_VALUES, KIND_NAMES
 from minifactory.plant.liquids import PURPOSES
 from minifactory.plant.parameter_kinds import (
     COLUMN,
     COLUMN_MODULATOR,
     COLUMN_SPECIES,
     DEVICE,
+    FILTER_SPECIES,
     MATERIAL,
     MATERIAL_SPECIES,
+    REACTING_PROTEIN,
+    REACTING_PROTEINS,
+    REACTING_VIRUS,
     SIGNALS,
     SKID,
 )
@@ -38,6 +42,9 @@ def test_every_device_number_is_documented(description: str) -> None:
     for name, kind in KIND_NAMES.items():
         for value in DEVICE_VALUES[kind]:
             assert f"`{value}`" in rows[name], f"{name}: {value}"
+        for word, choices in DEVICE_CHOICES.get(kind, {}).items():
+            for each in (word, *choices):
+                assert f"`{each}`" in rows[name], f"{name}: {each}"
 
 
 def test_every_parameter_is_documented(description: str) -> None:
@@ -51,6 +58,11 @@ def test_every_parameter_is_documented(description: str) -> None:
         for signal, names in SIGNALS.items()
         for name in names
     ]
+    paths += [f"<skid>.<filter>.<species>.{name}" for name in FILTER_SPECIES]
+    reacting = "<skid>.<reactor or tank>"
+    paths += [f"{reacting}.<virus>.{name}" for name in REACTING_VIRUS]
+    paths += [f"{reacting}.<protein>.{name}" for name in REACTING_PROTEIN]
+    paths += [f"{reacting}.<protein>.<protein>.{name}" for name in REACTING_PROTEINS]
     paths += [f"<material>.{name}" for name in MATERIAL]
     paths += [f"<material>.<species>.{name}" for name in MATERIAL_SPECIES]
     for path in paths:

@@ -53,6 +53,7 @@ def simulate(
                 "pools": [asdict(pool) for pool in prediction.run.pools],
                 "consumed": dict(prediction.run.consumed),
                 "paths": [asdict(event) for event in prediction.run.events if event.category == "path"],
+                "warnings": [asdict(event) for event in prediction.run.events if event.category == "filter"],
                 "targets_met": result.passed,
                 "provenance": dict(prediction.run.provenance),
             }
@@ -65,6 +66,8 @@ def simulate(
         for event in prediction.run.events:
             if event.category == "path":
                 stdout.print(f"{event.time / 60.0:8.1f} min  {event.text}", markup=False)
+            elif event.category == "filter":
+                stderr.print(f"{event.time / 60.0:8.1f} min  {event.source}: {event.text}", markup=False)
         for judgement in result.missed:
             stderr.print(str(judgement), markup=False)
         if not result.passed:

@@ -60,6 +60,10 @@ def _tell(found: PlantPrediction) -> None:
         for event in run.events:
             if event.category == "path":
                 stdout.print(f"{event.time / 60.0:8.1f} min  {skid}: {event.text}", markup=False)
+            elif event.category == "filter":
+                stderr.print(
+                    f"{event.time / 60.0:8.1f} min  {skid}.{event.source}: {event.text}", markup=False
+                )
 
 
 def _content(case: Case, found: PlantPrediction) -> dict[str, Any]:
@@ -75,6 +79,7 @@ def _content(case: Case, found: PlantPrediction) -> dict[str, Any]:
                 "pools": [asdict(pool) for pool in run.pools],
                 "consumed": dict(run.consumed),
                 "paths": [asdict(event) for event in run.events if event.category == "path"],
+                "warnings": [asdict(event) for event in run.events if event.category == "filter"],
                 "spans": [asdict(span) for span in plant.spans.get(skid, ())],
             }
             for skid, run in plant.runs.items()

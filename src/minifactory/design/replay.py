@@ -340,7 +340,7 @@ def _pressures(course: Course, member: _Member, pumped: _Pumped) -> dict[str, Tr
         here = np.array([one == stand for one in positions])
         matrix = member.sheet.flow_map(stand)
         for row, flows in enumerate((pumped.first, pumped.last)):
-            shown[row, here] = resistances.series(matrix, flows[here])[:, 0]
+            shown[row, here] = resistances.series(matrix, flows[here])[0][:, 0]
     time = np.stack([pumped.starts + 1e-6, pumped.ends]).T.ravel()
     flow = np.stack([part[:, 0] + part[:, 1] for part in (pumped.first, pumped.last)]).T.ravel()
     pressure = series.shown("Pressure.System", shown.T.ravel())

@@ -3,6 +3,8 @@
     system pressure   over 95 % of what the skid bears      reduce flow -> hold -> abort (the ladder)
                       over all of it for 1 s                abort
     column pressure   over what the bed bears               reduce flow -> hold -> abort
+    filter pressure   over what the filter bears            reduce flow -> hold -> abort
+    filter            beyond its capacity                   alarm
     air               in the inlet of a pump that draws     pause
     temperature       below 2 degC or above 40 degC, 10 s   pause
 
@@ -15,12 +17,12 @@ from __future__ import annotations
 
 import math
 
-from minifactory.plant.model import Column, Skid
+from minifactory.plant.model import Column, DeviceKind, Skid
 from minifactory.recipe.bound import BoundInterlock
 from minifactory.recipe.conditions import parse_condition
 from minifactory.recipe.names import aliases, condition_names
 from minifactory.signals import TagTable
-from minifactory.units import PRESSURE, show
+from minifactory.units import PRESSURE, VOLUME, show
 
 NEAR, CALM = 0.95, 0.90
 """Parts of a pressure limit at which the flow is reduced, and below which that ends."""
@@ -41,6 +43,16 @@ def standing_interlocks(
         )
     if column is not None and math.isfinite(column.max_bed_pressure):
         found += _pressure(table, "Pressure.Delta", column.max_bed_pressure, f"pressure over {column.name}")
+    for device in skid.of_kind(DeviceKind.FILTER):
+        name, most = device.name, device.value("capacity", math.inf) * device.value("area", math.inf)
+        bears = device.value("max_pressure", math.inf)
+        if math.isfinite(bears):
+            found += _pressure(table, f"{name}.Pressure", bears, f"pressure over {name}")
+        if math.isfinite(most) and f"{name}.Volume" in table.tags:
+            text = show(most, VOLUME, 6)
+            message = f"more than the {text} that {name} is good for have gone through it"
+            when = f"{name}.Volume > {text}"
+            found.append(_of(table, f"standing capacity of {name}", when, "alarm", message, needed=False))
     for pump in ("PumpA", "PumpB"):
         tags = {f"Air.{pump}", f"{pump}.Flow", "PumpWash.Running"}
         if tags <= set(table.tags):

@@ -14,10 +14,12 @@ from itertools import pairwise
 
 from minifactory.errors import did_you_mean
 from minifactory.plant.document import Reader
+from minifactory.plant.filters import BLOCKING, CAPACITY, PERMEABILITY, check_filter
 from minifactory.plant.model import Device, DeviceKind, Port
 from minifactory.plant.reactors import POROSITY, complete_reactor
 from minifactory.units import (
     ABSORBANCE,
+    AREA,
     CONDUCTIVITY,
     FLOW,
     FRACTION,
@@ -92,8 +94,19 @@ DEVICE_VALUES: Mapping[DeviceKind, Mapping[str, Kind]] = {
     },
     DeviceKind.TANK: {},
     DeviceKind.SUPERLOOP: {},
+    DeviceKind.FILTER: {
+        "area": AREA,
+        "permeability": PERMEABILITY,
+        "max_pressure": PRESSURE,
+        "capacity": CAPACITY,
+    },
 }
 """Numbers that a device of each kind may state, besides its ``volume``."""
+
+DEVICE_CHOICES: Mapping[DeviceKind, Mapping[str, tuple[str, ...]]] = {
+    DeviceKind.FILTER: {"blocking": BLOCKING, "gauge": ("yes", "no")},
+}
+"""What a device of each kind may state in words; the first one when it states nothing."""
 
 KIND_NAMES: Mapping[str, DeviceKind] = {kind.value: kind for kind in DeviceKind if kind != DeviceKind.COLUMN}
 
@@ -229,11 +242,17 @@ def _read_device(
         volume = _complete_tubing(item, values, set(stated), volume, known)
     elif volume is None:
         volume = base.volume
+    words = {
+        key: item.choice(key, choices, base.words.get(key, choices[0]))
+        for key, choices in DEVICE_CHOICES.get(kind, {}).items()
+    }
+    if kind is DeviceKind.FILTER:
+        check_filter(item, values, volume)
     if kind is DeviceKind.REACTOR:
         volume = complete_reactor(item, values, volume if "volume" in item or known else None)
     elif kind in (DeviceKind.TANK, DeviceKind.SUPERLOOP) and not volume > 0.0:
         item.fail(f"a {kind.value} without volume", 'e.g. "volume: 50 mL"')
-    return Device(name, kind, ports, volume, positions, values)
+    return Device(name, kind, ports, volume, positions, values, words)
 
 
 def _complete_tubing(

@@ -140,6 +140,7 @@ class DeviceKind(Enum):
     REACTOR = "reactor"
     TANK = "tank"
     SUPERLOOP = "superloop"
+    FILTER = "filter"
 
 
 REACTING = frozenset({DeviceKind.REACTOR, DeviceKind.TANK})
@@ -166,7 +167,9 @@ class Device:
         Further numbers in SI units by name: ``inner_diameter``, ``length``, ``max_flow``, ``max_pressure``,
         ``ramp_rate`` (m3/s2), ``switch_time`` (s), ``path_length``, ``noise``, ``drift`` (SI unit of the
         signal per s), ``saturation``, ``averaging_time``, ``restriction`` (Pa) and so on; the table is
-        :data:`minifactory.plant.system.DEVICE_VALUES`.
+        :data:`minifactory.plant.equipment.DEVICE_VALUES`.
+    words : Mapping of str to str
+        What the device states in words: :data:`minifactory.plant.equipment.DEVICE_CHOICES`.
     """
 
     name: str
@@ -175,6 +178,7 @@ class Device:
     volume: float = 0.0
     positions: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, name: str, default: float) -> float:
         """A further number, or `default` (SI)."""

@@ -18,6 +18,7 @@ from minifactory.plant.parameter_kinds import (
     COLUMN_MODULATOR,
     COLUMN_SPECIES,
     DEVICE,
+    FILTER_SPECIES,
     GROUPS,
     MATERIAL,
     MATERIAL_SPECIES,
@@ -29,7 +30,7 @@ from minifactory.plant.parameter_kinds import (
     ParameterKind,
 )
 from minifactory.plant.parameters import Parameter, ParameterSet, Uncertainty
-from minifactory.plant.tagging import uv_channels
+from minifactory.plant.tagging import gauged, uv_channels
 from minifactory.units import FRACTION, POSITIVE, Kind, parse
 
 DEVIATION = Kind("relative deviation", "", "%", -0.99, 100.0, bare=True)
@@ -74,6 +75,11 @@ def _known(
             yield from ((f"{skid.name}.{device.name}.{name}", kind) for name, kind in kinds.items())
             if device.kind in REACTING:
                 yield from _known_of_reactions(f"{skid.name}.{device.name}", species)
+            if device.kind is DeviceKind.FILTER:
+                for item in species.values():
+                    if item.role not in (Role.STRONG_ION, Role.WEAK_ACID):
+                        path = f"{skid.name}.{device.name}.{item.name}"
+                        yield from ((f"{path}.{name}", kind) for name, kind in FILTER_SPECIES.items())
         yield from _known_of_signals(skid)
     for material in materials.values():
         yield from ((f"{material.name}.{name}", kind) for name, kind in MATERIAL.items())
@@ -107,6 +113,9 @@ def _known_of_signals(skid: Skid) -> Iterator[tuple[str, ParameterKind]]:
         signals.append("pH")
     for signal in signals:
         yield from ((f"{skid.name}.{signal}.{name}", kind) for name, kind in SIGNALS[signal].items())
+    for name in gauged(skid):
+        path = f"{skid.name}.{name}.Pressure"
+        yield from ((f"{path}.{each}", kind) for each, kind in SIGNALS["Pressure"].items())
     for sensor in skid.level_sensors:
         yield from ((f"{skid.name}.{sensor.name}.{name}", kind) for name, kind in SIGNALS["Level"].items())
 

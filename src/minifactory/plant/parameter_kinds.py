@@ -44,6 +44,7 @@ FILM = Kind("film coefficient", "m/s", "m/s", 0.0, 1.0)
 AFFINITY = Kind("affinity", "m^3/mol", "L/mol", 0.0)
 SIGNED_AFFINITY = Kind("change per concentration", "m^3/mol", "L/mol")
 SECOND_ORDER = Kind("rate of second order", "m^3/(mol*s)", "L/(mol*s)", 0.0)
+BLOCKING_BY_MASS = Kind("area per mass", "m^2/kg", "m^2/g", 0.0)
 SURFACE_PER_VOLUME = Kind("surface per volume", "1/m", "1/m", 0.0)
 OFFSET_PRESSURE = Kind("pressure difference", "Pa", "MPa", -1e7, 1e7)
 TEMPERATURE_DRIFT = Kind("temperature drift", "K/s", "K/h")
@@ -240,6 +241,15 @@ DEVICE: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
     },
     DeviceKind.TANK: {"volume_factor": _VOLUME_FACTOR},
     DeviceKind.SUPERLOOP: {"volume_factor": _VOLUME_FACTOR},
+    DeviceKind.FILTER: {
+        "volume_factor": _VOLUME_FACTOR,
+        "permeability_factor": ParameterKind(
+            POSITIVE, "true permeability divided by the stated one", 0.01, 100.0, 1.0
+        ),
+        "blocking": ParameterKind(
+            SURFACE_PER_VOLUME, "how far any liquid blocks it, per volume and area; 0 when silent", 0.0, 1e6
+        ),
+    },
 }
 """Parameters of the other devices of a skid, by kind."""
 
@@ -266,6 +276,14 @@ REACTING_PROTEINS: Mapping[str, ParameterKind] = {
     ),
 }
 """Parameters of two proteins in such a device, from one to the other."""
+
+FILTER_SPECIES: Mapping[str, ParameterKind] = {
+    "blocking": ParameterKind(
+        BLOCKING_BY_MASS, "how far it blocks the filter, per mass and area; 0 when silent", 0.0, 1e9
+    ),
+    "log_reduction": ParameterKind(POSITIVE, "decades that the filter holds back; 0 when silent", 0.0, 12.0),
+}
+"""Parameters of a protein, a virus or a tracer in a filter."""
 
 MATERIAL: Mapping[str, ParameterKind] = {
     "strength": ParameterKind(POSITIVE, "true concentrations divided by the stated ones", 0.01, 100.0, 1.0),

@@ -2,7 +2,8 @@
 
 Packed beds after Kozeny and Carman, dp/L = K mu u (1 - eps)^2 / (eps^3 d_p^2) with the superficial velocity
 u; tubing after Hagen and Poiseuille, dp = 128 mu L Q / (pi d^4); flow restrictors by their constant pressure
-drop. Laminar flow of a Newtonian liquid and a rigid bed are assumed. Source: Bird, Stewart, Lightfoot,
+drop; filters by the permeability of the clean membrane. Laminar flow of a Newtonian liquid and a rigid bed
+are assumed. Source: Bird, Stewart, Lightfoot,
 Transport Phenomena, 2nd ed., sections 2.3 and 6.4 (K = 180 after Carman, 150 after Ergun).
 """
 
@@ -12,6 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from minifactory.plant.filters import WATER_VISCOSITY, clean_resistance
 from minifactory.plant.flowpath import FlowPath
 from minifactory.plant.model import Column, Device, DeviceKind
 from minifactory.plant.parameters import ParameterSet
@@ -90,6 +92,8 @@ def _drop(device: Device, flow: float, viscosity: float) -> float:
         return 128.0 * viscosity * device.value("length", 0.0) * flow / (math.pi * diameter**4)
     if device.kind is DeviceKind.REACTOR:
         return packing_resistance(device) * viscosity * flow
+    if device.kind is DeviceKind.FILTER:
+        return clean_resistance(device) * viscosity / WATER_VISCOSITY * flow
     if device.kind is DeviceKind.RESTRICTOR and flow > 0.0:
         return device.value("restriction", 0.0)
     return 0.0

@@ -1,7 +1,8 @@
 """The tag table of a skid, derived from its devices: what can be read, set and instructed.
 
 Names: ``System.*``, ``PumpA.*``, ``Gradient.*``, ``<Valve>.Position``, ``UV1.Signal`` ... (one per
-wavelength), ``Cond.*``, ``pH.Signal``, ``<Level sensor>.Volume``, ``Pressure.*``; set-points end in ``.SP``.
+wavelength), ``Cond.*``, ``pH.Signal``, ``<Level sensor>.Volume``, ``Pressure.*``, ``<Filter>.Pressure``;
+set-points end in ``.SP``.
 """
 
 from __future__ import annotations
@@ -65,6 +66,13 @@ def uv_channels(skid: Skid) -> tuple[tuple[str, Device], ...]:
     return tuple((f"UV{number}", cell) for number, cell in enumerate(cells, 1))
 
 
+def gauged(skid: Skid) -> tuple[str, ...]:
+    """The filters whose pressure and throughput the skid shows."""
+    return tuple(
+        device.name for device in skid.of_kind(DeviceKind.FILTER) if device.words.get("gauge", "yes") == "yes"
+    )
+
+
 def _readings(skid: Skid) -> Iterator[Tag]:
     flow = max_flow(skid)
     yield _state("System.State", STATES, "What the equipment's own control is doing")
@@ -99,6 +107,9 @@ def _readings(skid: Skid) -> Iterator[Tag]:
     pressure = hardware_pressure(skid)
     yield _number("Pressure.System", PRESSURE, "MPa", -1e5, 1.1 * pressure, "Pressure behind the pumps")
     yield _number("Pressure.Delta", PRESSURE, "MPa", -1e5, 1.1 * pressure, "Pressure drop over the column")
+    for name in gauged(skid):
+        yield _number(f"{name}.Pressure", PRESSURE, "MPa", -1e5, 1.1 * pressure, f"Pressure over {name}")
+        yield Tag(f"{name}.Volume", VOLUME, "mL", lower=0.0, description=f"What has gone through {name}")
     yield _number("Pressure.Limit", PRESSURE, "MPa", 0.0, pressure, "Pressure at which the pumps stop")
     yield _state("Air.PumpA", NO_YES, "Air in the inlet of pump A")
     yield _state("Air.PumpB", NO_YES, "Air in the inlet of pump B")

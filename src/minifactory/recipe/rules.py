@@ -17,7 +17,7 @@ from minifactory.recipe.expressions import Both, Check, Compare, Either, Node, N
 from minifactory.recipe.model import PhaseKind
 from minifactory.recipe.planning import latest_time, measured, planned_time
 from minifactory.signals.tags import TagTable
-from minifactory.units import FLOW, PRESSURE, TIME, VELOCITY, show
+from minifactory.units import AREA, FLOW, PRESSURE, TIME, VELOCITY, VOLUME, show
 
 Located = tuple[str, Finding]
 """A finding and the path of the phase it belongs to."""
@@ -31,6 +31,7 @@ _TREATS = {
     PhaseKind.CLEAN,
     PhaseKind.REGENERATE,
 }
+_FILTER = DeviceKind.FILTER
 _SOILED = {PhaseKind.EQUILIBRATE, PhaseKind.LOAD, PhaseKind.STRIP, PhaseKind.CLEAN, PhaseKind.STORE}
 
 
@@ -178,6 +179,33 @@ def column_limits(facts: Facts) -> Iterator[Located]:
                     yield _at(facts, phase, found, f"at most {show(limit, PRESSURE)}", remedy)
 
 
+def filter_limits(facts: Facts) -> Iterator[Located]:
+    """Filters that get more liquid than they are good for, or bear less than the clean filter takes."""
+    passed: dict[str, float] = {}
+    for stage in facts.stages:
+        path, estimate = stage.path, estimated_pressure(stage, facts.plant)
+        if path is None or estimate is None:
+            continue
+        filters = [device for name in path.devices if (device := path.skid.devices[name]).kind is _FILTER]
+        for device in filters:
+            name, drop = device.name, estimate.parts.get(device.name, 0.0)
+            most = device.value("capacity", math.inf) * device.value("area", math.inf)
+            bears = device.value("max_pressure", math.inf)
+            if drop > bears:
+                found = f"about {show(drop, PRESSURE)} over the clean {name} at {show(stage.flow, FLOW)}"
+                remedy = _slower(stage.flow * bears / drop)
+                yield _at(facts, stage.phase, found, f"at most {show(bears, PRESSURE)}", remedy)
+            before = passed.get(name, 0.0)
+            after = passed[name] = before + stage.volume.high
+            if math.isfinite(after) and after > most * (1.0 + 1e-9) >= before:
+                found = f"up to {show(after, VOLUME, 3)} through {name} by the end of this phase"
+                area = device.value("area", 0.0) * after / most
+                remedy = f"Take at least {show(area, AREA, 3)}, or filter less."
+                yield _at(
+                    facts, stage.phase, found, f"its capacity of {show(most, VOLUME)}", remedy, warn=True
+                )
+
+
 def column_out_of_line(facts: Facts) -> Iterator[Located]:
     """Phases that treat a column while the liquid flows past all of them."""
     for stage in facts.stages:
@@ -287,6 +315,7 @@ RULES: tuple[Callable[[Facts], Iterator[Located]], ...] = (
     idle_watches,
     setpoint_ranges,
     column_limits,
+    filter_limits,
     column_out_of_line,
     pump_shares,
     missing_materials,

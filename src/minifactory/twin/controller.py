@@ -192,7 +192,10 @@ class Controller:
         if self.observer is not None:
             self.observer(self.procedure.position, stretch)
         self.time = float(stretch.times[-1])
+        told = len(self.signals.warnings)
         self.signals.extend(stretch, self.actuators.machine)
+        for time, name, text in self.signals.warnings[told:]:
+            self.events.append(Event(time, "filter", name, text))
         if self.sheet.several_columns:
             rows = [self.sheet.ports.index(name) for name in self.sheet.several_columns]
             self.columns.append((stretch.points, outlet[:, rows]))

@@ -28,6 +28,7 @@ from minifactory.twin.columns import packed_bed
 from minifactory.twin.electrolyte import Electrolyte, electrolyte
 from minifactory.twin.engine import Inlet, Link, Network, StirredTank, Tube, Vessel
 from minifactory.twin.engine.specification import NetworkUnit
+from minifactory.twin.filters import DeadEndFilter, filter_units, filters_of
 from minifactory.twin.flow_map import FlowMap, flow_map
 from minifactory.twin.pumps import Segment
 from minifactory.twin.reacting import nothing_reacted, reacting_unit
@@ -76,14 +77,24 @@ class Flowsheet:
         """Names of the units whose outlets are of interest.
 
         Detector cells, then units that feed a vessel, then the columns where there are several, then vessels
-        of changing content.
+        of changing content, then what comes to filters.
         """
         if self.whole is not None:
             return self.whole.ports
         ends = [route.source for route in self.routing.routes if route.target in self.plant.vessels]
         feeding = [end for end in ends if end in self.routing.units]
         shared = self.routing.shared
-        return tuple(dict.fromkeys([*self.detectors, *feeding, *self.several_columns, *shared]))
+        filtered = [each.unit for name in self.names for each in self.filters_of(name)]
+        return tuple(dict.fromkeys([*self.detectors, *feeding, *self.several_columns, *shared, *filtered]))
+
+    def filters_of(self, skid: str) -> tuple[DeadEndFilter, ...]:
+        """The filters of `skid`, one of :attr:`names`."""
+        own, alone = self.plant.skids[skid], len(self.names) == 1
+        called = [
+            each.name if alone else whole_name(self.plant, skid, each.name)
+            for each in own.of_kind(DeviceKind.FILTER)
+        ]
+        return filters_of(own, called, self.species, self.parameters)
 
     @cached_property
     def shared_contents(self) -> tuple[NDArray[np.float64], ...]:
@@ -196,7 +207,8 @@ class Flowsheet:
             own = [unit for unit in self.routing.units if self.owner(unit) == name]
             held |= dict.fromkeys(own, filling)
         if not material:
-            held |= self.skid.contents
+            own_contents = self.skid.contents
+            held |= {u: own_contents[d] for u, d in self.routing.devices.items() if d in own_contents}
         filled = {
             name: self._filling(content) for name, content in held.items() if name in self.routing.units
         }
@@ -261,11 +273,15 @@ def flowsheet(
     if missing:
         raise InputError(missing)
     for name in routes.units:
-        device = skid.devices[name]
+        device = routes.device(name)
         if device.kind is DeviceKind.COLUMN:
             units.append(packed_bed(plant.columns[name], species, values, elements))
             continue
-        owner, plain = (skids[0], device) if len(skids) == 1 else _of_skid(plant, name)
+        owner, plain = (skids[0], device) if len(skids) == 1 else _of_skid(plant, device.name)
+        if device.kind is DeviceKind.FILTER:
+            both = filter_units(device.name, f"{owner}.{plain.name}", plain, species, values)
+            units.append(next(each for each in both if each.name == name))
+            continue
         if device.kind in REACTING:
             unit = reacting_unit(owner, plain, species, values)
         else:
@@ -302,7 +318,7 @@ def flowsheet(
         valves=tuple(positions),
         positions=dict(positions),
         inlet_concentrations=concentrations.reshape(len(routes.inlets), len(species)),
-        detectors=tuple(name for name in routes.units if skid.devices[name].kind in CELLS),
+        detectors=tuple(name for name in routes.units if routes.device(name).kind in CELLS),
         temperature=values.get_or(f"{skids[0]}.temperature", plant.temperature),
         names=skids,
     )

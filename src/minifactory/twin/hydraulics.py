@@ -1,10 +1,10 @@
-"""Pressures of a skid from the flows: packed beds, tubing and the flow restrictor.
+"""Pressures of a skid from the flows: packed beds, tubing, filters and the flow restrictor.
 
     bed     dp = K mu u L (1 - eps)^2 / (eps^3 d_p^2)        Kozeny and Carman, u superficial velocity
     tubing  dp = 128 mu Q L / (pi d^4)                       Hagen and Poiseuille, laminar
 
-The restrictor keeps a constant back-pressure while liquid flows. Viscosity is that of water unless a material
-states its own; it is not followed through the column.
+Filters: :mod:`minifactory.twin.filters`. The restrictor keeps a constant back-pressure while liquid flows.
+Viscosity is that of water unless a material states its own; it is not followed through the column.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from minifactory.plant.filters import WATER_VISCOSITY
 from minifactory.plant.model import DeviceKind
 from minifactory.plant.reactors import packing_resistance
+from minifactory.twin.filters import DeadEndFilter
 from minifactory.twin.flow_map import FlowMap
 from minifactory.twin.flowsheet import Flowsheet
 
-WATER_VISCOSITY = 0.89e-3
-"""Pa s at 25 degC (CRC Handbook)."""
 KOZENY = 180.0
 """Kozeny-Carman constant of a bed of spheres."""
+Load = tuple[NDArray[np.float64], NDArray[np.float64]]
 OPENS = 1e-12
 """m3/s above which the restrictor shows its full back-pressure."""
 
@@ -35,7 +36,7 @@ class Hydraulics:
     """Resistances of what the stream of one skid passes.
 
     `beds` and `tubes` map a unit to its resistance in Pa s/m3; `restriction` is the back-pressure in Pa;
-    `own` is where its flows stand among those of several skids (None: it is alone).
+    `own` is where its flows stand among those of several skids (None: it is alone); `filters` are its own.
     """
 
     beds: Mapping[str, float]
@@ -43,14 +44,19 @@ class Hydraulics:
     restriction: float
     targets: tuple[str, ...]
     own: slice | None = None
+    filters: tuple[DeadEndFilter, ...] = ()
 
-    def pressures(self, flows: FlowMap, pumps: NDArray[np.float64]) -> tuple[float, float]:
-        """Pressure at the pumps and over the columns (Pa); `pumps` (4 skids,): all pump flows in m3/s."""
-        both = self.series(flows, pumps[None, :])[0]
-        return float(both[0]), float(both[1])
+    def series(
+        self,
+        flows: FlowMap,
+        pumps: NDArray[np.float64],
+        loads: Mapping[str, Load] | None = None,
+    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+        """Pressures in Pa at the pumps and over the columns, (n, 2), and over each filter by name, (n,).
 
-    def series(self, flows: FlowMap, pumps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The same for `pumps` (n, 4 skids): pressures (n, 2) in Pa."""
+        `pumps` (n, 4 skids): all pump flows in m3/s; `loads`: by filter, what has come to it until then:
+        m3 (n,) and mol (n, n_species). Filters that are not named are clean.
+        """
         drop = np.zeros(len(pumps))
         for name, per_pump in flows.columns.items():
             if self.own is None or np.any(per_pump[self.own]):
@@ -59,10 +65,20 @@ class Hydraulics:
         if self.own is not None:
             links = links * np.any(flows.links[:, self.own], axis=1)
         lines = links @ self._line_resistances
+        over = {}
+        for item in self.filters:
+            through = links[:, self.into(item)].sum(axis=1)
+            clean = np.zeros(len(pumps)), np.zeros((len(pumps), len(item.per_amount)))
+            over[item.name] = through * item.resistances(*(loads or {}).get(item.name, clean))
+            lines = lines + over[item.name]
         mine = pumps if self.own is None else pumps[:, self.own]
         flowing = mine[:, 0] + mine[:, 1] > OPENS
         total = np.where(flowing, drop + lines + self.restriction, 0.0)
-        return np.stack([total, drop], axis=1)
+        return np.stack([total, drop], axis=1), over
+
+    def into(self, item: DeadEndFilter) -> NDArray[np.intp]:
+        """The links that lead to a filter."""
+        return np.array([at for at, target in enumerate(self.targets) if target == item.unit], dtype=np.intp)
 
     @cached_property
     def _line_resistances(self) -> NDArray[np.float64]:
@@ -91,7 +107,7 @@ def hydraulics(sheet: Flowsheet, name: str = "") -> Hydraulics:
     pumped = _behind_pumps(sheet)
     tubes = {}
     for name in pumped:
-        device = sheet.skid.devices[name]
+        device = sheet.routing.device(name)
         diameter = device.value("inner_diameter", 0.0)
         if device.kind is DeviceKind.TUBING and diameter > 0.0:
             length = device.volume / (0.25 * math.pi * diameter**2)
@@ -104,7 +120,8 @@ def hydraulics(sheet: Flowsheet, name: str = "") -> Hydraulics:
         if device.kind is DeviceKind.RESTRICTOR
     )
     targets = tuple(link.target for link in sheet.network.links)
-    return Hydraulics(beds, tubes, restriction, targets, None if alone else sheet.columns_of(skid.name))
+    own = None if alone else sheet.columns_of(skid.name)
+    return Hydraulics(beds, tubes, restriction, targets, own, sheet.filters_of(skid.name))
 
 
 def _behind_pumps(sheet: Flowsheet) -> set[str]:

@@ -47,13 +47,15 @@ class Joint(NamedTuple):
         return np.asarray(self.first + part * (self.last - self.first))
 
 
+def joint_of(item: Segment) -> Joint:
+    """The segment of a skid that is alone."""
+    return Joint(item.start, item.end, pump_flows(item, False), pump_flows(item, True), item.positions)
+
+
 def side_by_side(motions: Sequence[Sequence[Segment]]) -> tuple[list[Joint], list[list[Segment]]]:
     """Joint stretches of skids whose segments cover the same time, and every skid's segments cut there."""
     if len(motions) == 1:
-        return [
-            Joint(item.start, item.end, pump_flows(item, False), pump_flows(item, True), item.positions)
-            for item in motions[0]
-        ], [list(motions[0])]
+        return [joint_of(item) for item in motions[0]], [list(motions[0])]
     edges = np.unique(np.concatenate([[item.end for item in motion] for motion in motions]))
     # What lies closer than process time resolves is one breakpoint.
     kept = edges[np.append(np.diff(edges) > 1e-9, True)]

@@ -13,9 +13,10 @@ from minifactory.plant.network import group, whole_name
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.tagging import tag_table
 from minifactory.twin.engine import Stepper, Tolerance
+from minifactory.twin.filters import DeadEndFilter
 from minifactory.twin.flow_map import FlowMap
 from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, flowsheet
-from minifactory.twin.hydraulics import hydraulics
+from minifactory.twin.hydraulics import Load, hydraulics
 from minifactory.twin.inventory import Inventory
 from minifactory.twin.joint import Joint, side_by_side
 from minifactory.twin.machine import machine_of
@@ -104,6 +105,7 @@ class PlantProcess:
         still = np.zeros(len(sheet.network.links))
         self.outlets = self._stepper.advance(0.0, still, sheet.inlet_concentrations)
         self._passed = self._stepper.passed
+        self.through = np.zeros(len(sheet.network.links))
         self.time = 0.0
         self.seen_by: list[SkidProcess] = []
 
@@ -118,6 +120,10 @@ class PlantProcess:
         if vessel in self.vessels.names:
             return self.vessels.volume(vessel, self._stepper.volumes)
         return self.inventory.content(self.sheet, vessel)
+
+    def come_to(self, item: DeadEndFilter, into: NDArray[np.intp]) -> Load:
+        """What has come to a filter, by the links `into` it, since the start: m3 (1,), mol (1, n_species)."""
+        return self.through[into].sum(keepdims=True), self._passed[None, self.sheet.ports.index(item.unit)]
 
     @property
     def held(self) -> dict[str, NDArray[np.float64]]:
@@ -142,6 +148,7 @@ class PlantProcess:
             passed = self._stepper.passed
             self.inventory.add(part, flows, self.sheet, passed - self._passed)
             self._passed = passed
+            self.through += 0.5 * (first + last) * part.duration
         self.time = joint.end
         for skid in self.seen_by:
             skid.see(flows, joint.last, skid.place in blocked)
@@ -172,6 +179,7 @@ class SkidProcess:
         self._rows = process.sheet.rows(name)
         self._own = process.sheet.columns_of(name)
         self._pressures = (0.0, 0.0)
+        self._drops = {f"{item.name}.Pressure": 0.0 for item in self._hydraulics.filters}
         self._air = (False, False)
 
     @property
@@ -195,6 +203,7 @@ class SkidProcess:
         both = np.stack((cells[self._which.conductivity], cells[self._which.ph]))
         ph, conductivity = self.sheet.chemistry.evaluate(both, self.sheet.temperature)
         inventory = self.plant.inventory
+        filtered = {f"{name}.Volume": float(volume[0]) for name, (volume, _) in self._come().items()}
         return ProcessValues(
             time=self.plant.time,
             concentrations=cells,
@@ -207,13 +216,21 @@ class SkidProcess:
             received=inventory.amounts,
             drawn=inventory.amounts_drawn(self.plant.sheet),
             volumes={name: self.plant.content(name) for name in self.sheet.plant.vessels},
+            readings=filtered,
+            drops=self._drops,
         )
+
+    def _come(self) -> dict[str, Load]:
+        """What has come to each filter."""
+        known = self._hydraulics
+        return {item.name: self.plant.come_to(item, known.into(item)) for item in known.filters}
 
     def see(self, flows: FlowMap, pumps: NDArray[np.float64], blocked: bool) -> None:
         """Take over pressures and air when all pumps deliver `pumps` (4 skids,) m3/s."""
         self._air = (self._draws_air(0, flows, pumps), self._draws_air(1, flows, pumps))
-        system, column = self._hydraulics.pressures(flows, pumps)
-        self._pressures = (BLOCKED if blocked else system, column)
+        both, over = self._hydraulics.series(flows, pumps[None, :], self._come())
+        self._pressures = (BLOCKED if blocked else float(both[0, 0]), float(both[0, 1]))
+        self._drops = {f"{name}.Pressure": float(drop[0]) for name, drop in over.items()}
 
     def _draws_air(self, pump: int, flows: FlowMap, pumps: NDArray[np.float64]) -> bool:
         """Whether air stands before `pump` (0: A, 1: B); as before while it rests."""

@@ -49,6 +49,8 @@ class ProcessValues:
         m3 that every vessel holds.
     readings : Mapping of str to float
         Values (SI) of further tags that only the model knows, by tag name.
+    drops : Mapping of str to float
+        Pressure over every filter, Pa, by tag name.
     """
 
     time: float
@@ -63,6 +65,7 @@ class ProcessValues:
     drawn: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     volumes: Mapping[str, float] = field(default_factory=dict)
     readings: Mapping[str, float] = field(default_factory=dict)
+    drops: Mapping[str, float] = field(default_factory=dict)
 
 
 class DetectorLayout(Protocol):

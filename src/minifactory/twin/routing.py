@@ -9,7 +9,7 @@ follow from conservation of volume (the liquid is incompressible).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -18,10 +18,15 @@ from numpy.typing import NDArray
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import REACTING, Device, DeviceKind, Plant, Port, Skid
 from minifactory.plant.network import joined
+from minifactory.twin.parts import Parts, parts_of
 
 CELLS = frozenset({DeviceKind.UV_CELL, DeviceKind.CONDUCTIVITY_CELL, DeviceKind.PH_CELL})
 """Kinds of detector cell."""
-HOLDING = CELLS | REACTING | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN, DeviceKind.SUPERLOOP}
+HOLDING = (
+    CELLS
+    | REACTING
+    | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN, DeviceKind.SUPERLOOP, DeviceKind.FILTER}
+)
 """Kinds of device that become units."""
 WASH = "pump wash"
 """Name of the sink that receives what a pump wash drives out."""
@@ -68,6 +73,8 @@ class Routing:
         Valves in the order of a position tuple.
     shared : tuple of str
         Vessels that are filled and drawn from: their content changes.
+    devices : Mapping of str to str
+        Unit -> the device that it belongs to.
     """
 
     skid: Skid
@@ -78,6 +85,11 @@ class Routing:
     pumps: tuple[str, ...]
     valves: tuple[str, ...]
     shared: tuple[str, ...] = ()
+    devices: Mapping[str, str] = field(default_factory=dict)
+
+    def device(self, unit: str) -> Device:
+        """The device that `unit` belongs to."""
+        return self.skid.devices[self.devices[unit]]
 
     def open_routes(self, positions: Mapping[str, str]) -> list[int]:
         """Indices of the routes that `positions` (valve -> position) open; wash routes are among them."""
@@ -195,12 +207,16 @@ def routing(plant: Plant, *names: str) -> Routing:
     for source, target in skid.connections:
         onward.setdefault(source, []).append(target)
     vessels = set(plant.vessels)
-    units = [name for name, device in skid.devices.items() if device.kind in HOLDING]
+    parts = {name: parts_of(name, each) for name, each in skid.devices.items() if each.kind in HOLDING}
+    units = [unit for each in parts.values() for unit in each.units]
     routes: list[Route] = []
     starts: list[tuple[str, Port]] = [(v, p) for v in plant.vessels for p in (Port(v),) if p in onward]
-    starts += [(u, Port(u, p)) for u in units for p in skid.devices[u].ports if Port(u, p) in onward]
+    for name, each in parts.items():
+        ports = (Port(name, port) for port in skid.devices[name].ports)
+        starts += [(each.exit(port.port), port) for port in ports if port in onward]
     for name, port in starts:
-        routes += _follow(skid, onward, vessels, name, port)
+        routes += _follow(skid, onward, vessels, parts, name, port)
+    routes += [Route(*inner, (), None, ()) for each in parts.values() for inner in each.inner]
     pumps = tuple(name for name, device in skid.devices.items() if device.kind is DeviceKind.PUMP)
     valves = tuple(name for name, device in skid.devices.items() if device.kind is DeviceKind.VALVE)
     washes = [
@@ -214,7 +230,8 @@ def routing(plant: Plant, *names: str) -> Routing:
     used = {route.source for route in routes} | {route.target for route in routes}
     ordered = _upstream_first([unit for unit in units if unit in used], routes)
     shared = tuple(vessel for vessel in inlets if vessel in outlets)
-    return Routing(skid, ordered, inlets, outlets, tuple(routes), pumps, valves, shared)
+    devices = {unit: name for name, each in parts.items() for unit in each.units}
+    return Routing(skid, ordered, inlets, outlets, tuple(routes), pumps, valves, shared, devices)
 
 
 def _upstream_needs(skid: Skid, route: Route) -> Needs:
@@ -224,7 +241,12 @@ def _upstream_needs(skid: Skid, route: Route) -> Needs:
 
 
 def _follow(
-    skid: Skid, onward: Mapping[Port, Sequence[Port]], vessels: set[str], name: str, start: Port
+    skid: Skid,
+    onward: Mapping[Port, Sequence[Port]],
+    vessels: set[str],
+    parts: Mapping[str, Parts],
+    name: str,
+    start: Port,
 ) -> list[Route]:
     """Every route that leaves `start` (a vessel or a unit's port), depth first."""
     found: list[Route] = []
@@ -239,7 +261,7 @@ def _follow(
                 continue
             device = skid.devices[arrival.owner]
             if device.kind in HOLDING:
-                found.append(Route(name, device.name, needs, pump, passes, through=joints))
+                found.append(Route(name, parts[arrival.owner].entry, needs, pump, passes, through=joints))
                 continue
             if arrival in entered:
                 continue

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from minifactory.plant.model import Device, DeviceKind, LevelSensor, Skid, Species
 from minifactory.plant.parameters import ParameterSet
-from minifactory.plant.tagging import uv_channels
+from minifactory.plant.tagging import gauged, uv_channels
 from minifactory.signals.reading import Quality
 from minifactory.signals.tags import TagTable
 from minifactory.twin.machine import AVERAGING_TIME
@@ -152,6 +152,11 @@ class Sensors:
             for sensor in skid.level_sensors
             if sensor.tag in table.tags
         )
+        self.others += tuple(
+            (f"{name}.Pressure", channel(parameters, (f"{skid.name}.{name}.Pressure",), None, PRESSURE))
+            for name in gauged(skid)
+            if f"{name}.Pressure" in table.tags
+        )
         self._vessels = {sensor.tag: sensor.vessel for sensor in skid.level_sensors}
         self._channels = (*(cell.channel for cell in self.cells), *(item for _, item in self.others))
         self._names = (*(f"{cell.name}.Signal" for cell in self.cells), *(name for name, _ in self.others))
@@ -237,6 +242,7 @@ class Sensors:
             "Pressure.System": values.system_pressure,
             "Pressure.Delta": values.column_pressure,
         }
+        truth |= values.drops
         truth |= {name: values.volumes[vessel] for name, vessel in self._vessels.items()}
         inputs.extend(truth[name] for name, _ in self.others)
         return inputs

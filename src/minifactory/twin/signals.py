@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from minifactory.records.run import Trend
 from minifactory.signals import TagTable
+from minifactory.twin.filters import DeadEndFilter
 from minifactory.twin.flowsheet import Flowsheet, pump_flows
-from minifactory.twin.hydraulics import Hydraulics
-from minifactory.twin.joint import Joint
+from minifactory.twin.hydraulics import Hydraulics, Load
+from minifactory.twin.joint import Joint, joint_of
 from minifactory.twin.machine import AVERAGING_TIME, WAVELENGTHS, Machine
 from minifactory.twin.online import detectors_of
 from minifactory.twin.pumps import Segment
@@ -109,6 +110,11 @@ class SignalSeries:
         Gives detectors, species and chemistry.
     resistances : Hydraulics
         Gives pressures.
+
+    Attributes
+    ----------
+    warnings : list of (float, str, str)
+        When (s) which filter went beyond one of its limits, and which.
     """
 
     def __init__(self, table: TagTable, sheet: Flowsheet, resistances: Hydraulics) -> None:
@@ -125,6 +131,8 @@ class SignalSeries:
         self.use({})
         self._memory: dict[str, tuple[float, float]] = {}
         self._zeros: dict[str, float] = {}
+        self._loads = {item.name: (0.0, np.zeros(len(item.per_amount))) for item in resistances.filters}
+        self.warnings: list[tuple[float, str, str]] = []
         self._time = 0.0
         self._times: list[Array] = []
         self._series: dict[str, list[Array]] = {}
@@ -144,8 +152,12 @@ class SignalSeries:
         self._averaging = settings.get("AveragingTime.SP", AVERAGING_TIME)
 
     def measured(self, tags: frozenset[str]) -> bool:
-        """Whether any of `tags` depends on what is dissolved (and so on the integration)."""
-        return any(tag.endswith(".Signal") for tag in tags)
+        """Whether any of `tags` depends on what is dissolved (and so on the integration).
+
+        What comes to a filter blocks it, so that pressures do.
+        """
+        loaded = bool(self._loads)
+        return any(tag.endswith(".Signal") or (loaded and "Pressure" in tag) for tag in tags)
 
     def flow_at(self, stretch: Stretch, machine: Machine) -> Array:
         """Shown system flow (m3/s) at every scan of a stretch."""
@@ -197,6 +209,11 @@ class SignalSeries:
         tags = frozenset(self._table.tags)
         values, memory = self._evaluate(stretch, grid, tags, machine)
         self._memory = memory
+        self._loads = {
+            name: (float(volumes[-1]), amounts[-1])
+            for name, (volumes, amounts) in self._come(stretch, grid).items()
+        }
+        self._warn(grid, values)
         for cell in self._cells:
             zeroed = [time for time in stretch.zeroing if time <= stretch.times[-1]]
             if zeroed:
@@ -208,6 +225,18 @@ class SignalSeries:
         self._times.append(grid)
         for name, series in values.items():
             self._series.setdefault(name, []).append(series)
+
+    def _warn(self, times: Array, values: Mapping[str, Array]) -> None:
+        """Note once what goes beyond the limits of a filter: time (s), filter and what, in words."""
+        found = []
+        for item in self._resistances.filters:
+            volumes = values[f"{item.name}.Volume"]
+            drops = values.get(f"{item.name}.Pressure", np.zeros(len(times)))
+            for beyond, text in item.limits(volumes, drops):
+                known = any(name == item.name and said == text for _, name, said in self.warnings)
+                if np.any(beyond) and not known:
+                    found.append((float(times[np.argmax(beyond)]), item.name, text))
+        self.warnings += sorted(found)
 
     def trends(self) -> dict[str, Trend]:
         """All recorded series by tag name."""
@@ -230,7 +259,9 @@ class SignalSeries:
         flows = stretch.pumps(times)
         values = self._pump_values(flows, machine)
         values |= self._positions(stretch, times)
-        inputs = self._pressures(stretch, times, flows)
+        come = self._come(stretch, times)
+        values |= {f"{name}.Volume": volumes for name, (volumes, _) in come.items()}
+        inputs = self._pressures(stretch, times, flows, come)
         if len(stretch.points):
             at = np.searchsorted(stretch.points, times - 1e-9)
             inputs |= self._dissolved(stretch.outlet[at], tags)
@@ -272,8 +303,35 @@ class SignalSeries:
             if f"{valve}.Position" in self._table.tags
         }
 
-    def _pressures(self, stretch: Stretch, times: Array, flows: Array) -> dict[str, Array]:
+    def _come(self, stretch: Stretch, times: Array) -> dict[str, Load]:
+        """What has come to each filter at `times` within a stretch, since the start of the run.
+
+        Amounts are those at the start of the stretch before it is integrated.
+        """
+        return {item.name: self._come_to(stretch, times, item) for item in self._resistances.filters}
+
+    def _come_to(self, stretch: Stretch, times: Array, item: DeadEndFilter) -> Load:
+        volume, amounts = self._loads[item.name]
+        volumes, at, into = np.zeros(len(times)), stretch.locate(times), self._resistances.into(item)
+        for place, segment in enumerate(stretch.segments):
+            joint = stretch.joints[place] if stretch.joints else joint_of(segment)
+            per_pump = self._sheet.flow_map(joint.positions).links[into].sum(axis=0)
+            chosen = at == place
+            spent = np.clip(times[chosen] - joint.start, 0.0, joint.duration)
+            first, last = float(per_pump @ joint.first), float(per_pump @ joint.last)
+            slope = (last - first) / (joint.duration or 1.0)
+            volumes[chosen] = volume + spent * (first + 0.5 * slope * spent)
+            volume += 0.5 * (first + last) * joint.duration
+        if not len(stretch.points):
+            return volumes, np.broadcast_to(amounts, (len(times), len(amounts)))
+        row = np.searchsorted(stretch.points, times - 1e-9)
+        return volumes, amounts + stretch.passed[row, self._sheet.ports.index(item.unit)]
+
+    def _pressures(
+        self, stretch: Stretch, times: Array, flows: Array, come: Mapping[str, Load]
+    ) -> dict[str, Array]:
         both = np.zeros((len(times), 2))
+        over = {name: np.zeros(len(times)) for name in come}
         at = stretch.locate(times)
         for place, segment in enumerate(stretch.segments):
             chosen = at == place
@@ -283,8 +341,13 @@ class SignalSeries:
             if stretch.joints:
                 joint = stretch.joints[place]
                 positions, pumps = joint.positions, joint.at(times[chosen])
-            both[chosen] = self._resistances.series(self._sheet.flow_map(positions), pumps)
-        return {name: both[:, column] for column, name in enumerate(PRESSURES) if name in self._channels}
+            loads = {name: (volumes[chosen], amounts[chosen]) for name, (volumes, amounts) in come.items()}
+            both[chosen], drops = self._resistances.series(self._sheet.flow_map(positions), pumps, loads)
+            for name, drop in drops.items():
+                over[name][chosen] = drop
+        shown = {name: both[:, column] for column, name in enumerate(PRESSURES)}
+        shown |= {f"{name}.Pressure": drop for name, drop in over.items()}
+        return {name: series for name, series in shown.items() if name in self._channels}
 
     def _dissolved(self, outlet: Array, tags: frozenset[str]) -> dict[str, Array]:
         """What the detector cells face; only what `tags` ask for."""

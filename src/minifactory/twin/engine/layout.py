@@ -154,6 +154,7 @@ def build_layout(
     by_unit, by_component = np.zeros((nu, t.UNIT_ROWS)), np.zeros((nu, t.COMPONENT_ROWS, nc))
     fronts = np.zeros((nu, nc), dtype=np.bool_)
     stoichiometry, kinetic = np.zeros((nu, nc, widest)), np.zeros((nu, widest))
+    before_membranes = {link.source for link in links if parts[index[link.target]].membrane != t.OPEN}
     operators: list[Array] = []
     monotone: list[Array] = []
     parameters: list[Array] = [np.zeros(0)]
@@ -167,16 +168,19 @@ def build_layout(
         rows = (part.dispersion, part.dispersivity, part.film, part.pore, part.diffusion, part.surface)
         for column, given in enumerate((*rows, part.film, part.film_power)):
             by_component[u, column] = 0.0 if given is None else given
+        by_component[u, t.SIEVING] = 1.0 if part.sieving is None else part.sieving
         if part.fronts is not None:
             fronts[u] = part.fronts
         row, after = unit[u], unit[u + 1]
         pieces, upwind = _operators(part)
         n, nr, per = len(part.operators.position), part.radial, part.operators.per
-        same = bool(np.all(part.dispersion == part.dispersion[0]))
+        feeds = units[u].name in before_membranes  # each component is then kept back to another part
+        same = bool(np.all(part.dispersion == part.dispersion[0])) and not feeds
         row[: t.AT_OPERATORS] = part.kind, n, nr, nb, m, int(part.kind == t.CELLS and same), n // per, per
         row[t.AT_OPERATORS] = at["operators"]
         row[t.AT_SPHERE] = at["operators"] + len(pieces[0]) + 1
         row[t.VESSEL], row[t.SIZES] = int(part.floor > 0.0), part.sizes
+        row[t.MEMBRANE], row[t.FEEDS_MEMBRANE] = part.membrane, int(feeds)
         row[t.FOLLOWS] = int(part.film_power is not None and bool(np.any(part.film_power)))
         operators += pieces
         monotone += upwind

@@ -158,6 +158,22 @@ def _name_findings(network: Network) -> Sequence[Finding]:
             findings.append(Finding(where, "unknown source", "", did_you_mean(link.source, nodes)))
         if link.target not in units:
             findings.append(Finding(where, "unknown target", "a unit", did_you_mean(link.target, units)))
+    return findings + _membrane_findings(network)
+
+
+def _membrane_findings(network: Network) -> list[Finding]:
+    """A membrane stands between stirred tanks."""
+    tanks = {unit.name: unit for unit in network.units if isinstance(unit, StirredTank)}
+    findings = [
+        Finding(f"network unit {unit.name}", f'sieving of "{name}" is {part:g}', "a component, 0 to 1")
+        for unit in tanks.values()
+        for name, part in unit.sieving.items()
+        if name not in network.components or not 0.0 <= part <= 1.0
+    ]
+    for link in network.links:
+        if link.target in tanks and tanks[link.target].sieving and link.source not in tanks:
+            where = f"network link {link.source} -> {link.target}"
+            findings.append(Finding(where, "a membrane behind what is no stirred tank", "a stirred tank"))
     return findings
 
 

@@ -31,20 +31,24 @@ from minifactory.twin.engine.tables import (
     AT_SPHERE,
     AT_STATE,
     BOUND,
+    CATCHES,
     CELLS,
     DIFFUSION,
     DISPERSION,
     DISPERSIVITY,
     ELEMENTS,
+    FEEDS_MEMBRANE,
     FILM,
     FILM_GIVEN,
     FILM_POWER,
     FOLLOWS,
+    KEEPS,
     KIND,
     LAW,
     LAW_AT,
     LINK_FIRST,
     LRM,
+    MEMBRANE,
     NODES,
     OUT_FIRST,
     PER,
@@ -53,6 +57,7 @@ from minifactory.twin.engine.tables import (
     PORE,
     PORES,
     RADIAL,
+    SIEVING,
     SOLID,
     SURFACE,
     VESSEL,
@@ -193,7 +198,7 @@ def outlet_at(tb: Tables, u: int) -> int:
 
 @inline_kernel
 def inlet_flux(tb: Tables, u: int, flows: Array, inlets: Array, y: Array, per: Array, flux: Array) -> None:
-    """Sum of Q_k c_k over the links into unit u, mol/s, into `flux` (nc,)."""
+    """Sum of Q_k c_k over the links to unit u, mol/s, into `flux` (nc,): before a membrane of its own."""
     nc = tb.components
     for i in range(nc):
         flux[i] = 0.0
@@ -207,6 +212,21 @@ def inlet_flux(tb: Tables, u: int, flows: Array, inlets: Array, y: Array, per: A
         else:
             for i in range(nc):
                 flux[i] += flows[k] * inlets[-1 - source, i]
+
+
+@inline_kernel
+def held_back(tb: Tables, u: int, k: int, flows: Array, how: int) -> Number:
+    """Flow (m3/s) out of unit u whose component k membranes hold back, those that keep or those that catch.
+
+    What is kept back stays in the unit, what is caught leaves the network.
+    """
+    total = 0.0
+    for o in range(tb.unit[u, OUT_FIRST], tb.unit[u + 1, OUT_FIRST]):
+        link = tb.out_links[o]
+        target = tb.link_target[link]
+        if tb.unit[target, MEMBRANE] == how:
+            total += flows[link] * (1.0 - tb.by_component[target, SIEVING, k])
+    return total
 
 
 @inline_kernel
@@ -243,15 +263,19 @@ def add_transport(
 
 @inline_kernel
 def _transport(
-    tb: Tables, u: int, flow: Number, standing: float, y: Array, flux: Array, rate: Array, f: Array
-) -> None:
+    tb: Tables, u: int, flows: Array, flow: Number, standing: float, y: Array, flux: Array, rate: Array,
+    f: Array,
+) -> None:  # fmt: skip
     """Inlet, convection and dispersion of unit u as the liquid rows of `f`."""
     nc, at = tb.components, tb.unit[u, AT_STATE]
     for i in range(at, at + tb.unit[u, NODES] * nc):
         f[i] = 0.0
     inlet = tb.operators[tb.unit[u, AT_SPHERE] - 1] / tb.by_unit[u, VOLUME]
     for k in range(nc):
-        f[at + k] = inlet * flux[k]
+        f[at + k] = inlet * flux[k] * tb.by_component[u, SIEVING, k]
+    if tb.unit[u, FEEDS_MEMBRANE] == 1:
+        for k in range(nc):
+            f[at + k] += held_back(tb, u, k, flows, KEEPS) / tb.by_unit[u, VOLUME] * y[at + k]
     if standing != 0.0 or anywhere(flow != 0.0):
         add_transport(tb, u, flow, standing, y, at, rate, f, at)
 
@@ -278,6 +302,9 @@ def _integrals(tb: Tables, flows: Array, inlets: Array, y: Array, per: Array, f:
             if source < 0:
                 for i in range(nc):
                     f[entered + i] += flows[k] * inlets[-1 - source, i]
+        if tb.unit[u, FEEDS_MEMBRANE] == 1:
+            for i in range(nc):
+                f[left + i] += held_back(tb, u, i, flows, CATCHES) * y[at + i]
 
 
 @inline_kernel
@@ -326,7 +353,7 @@ def right_hand_side(
     nc = tb.components
     for u in range(tb.units):
         inlet_flux(tb, u, flows, inlets, y, per, flux)
-        _transport(tb, u, through_flow(tb, u, flows) * per[u], 1.0, y, flux, flux[nc:], f)
+        _transport(tb, u, flows, through_flow(tb, u, flows) * per[u], 1.0, y, flux, flux[nc:], f)
         if tb.unit[u, KIND] == PORES:
             _particles(tb, u, y, spare, f)
         if tb.unit[u, BOUND] > 0:
@@ -365,7 +392,7 @@ def time_derivative(
         flow = through_flow(tb, u, flow_slopes) * per[u]
         if tb.unit[u, VESSEL] == 1:
             flow += through_flow(tb, u, flows) * per_slope[u]
-        _transport(tb, u, flow, 0.0, y, flux, flux[nc:], f)
+        _transport(tb, u, flow_slopes, flow, 0.0, y, flux, flux[nc:], f)
     # Integrals: Q' c of all outlets and inlets, Q c' of the inlets and of vessels.
     _integrals(tb, flow_slopes, inlets, y, per, f)
     for u in range(tb.units):

@@ -58,10 +58,25 @@ class Inlet:
 
 @dataclass(frozen=True)
 class StirredTank:
-    """An ideally mixed volume (m3): a mixer, a detector cell, a hold-up."""
+    """An ideally mixed volume (m3): a mixer, a detector cell, a hold-up, the far side of a membrane.
+
+    Parameters
+    ----------
+    name : str
+    volume : float
+        m3.
+    sieving : Mapping of str to float
+        Where a membrane stands before it: the part of each component that passes, 0 to 1; all of those that
+        are not named. Everything that enters comes through the membrane, out of stirred tanks.
+    catches : bool
+        What does not pass is caught in the membrane and leaves the network; else it stays in the unit before,
+        which has another way out.
+    """
 
     name: str
     volume: float
+    sieving: Mapping[str, float] = field(default_factory=dict)
+    catches: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from minifactory.numerics.kernels import merged_kernel
 from minifactory.numerics.linear_algebra import condense, invert
-from minifactory.twin.engine.right_hand_side import evaluate_law, through_flow
+from minifactory.twin.engine.right_hand_side import evaluate_law, held_back, through_flow
 from minifactory.twin.engine.tables import (
     AT_OPERATORS,
     AT_SPHERE,
@@ -22,7 +22,9 @@ from minifactory.twin.engine.tables import (
     DISPERSION,
     DISPERSIVITY,
     ELEMENTS,
+    FEEDS_MEMBRANE,
     FILM,
+    KEEPS,
     KIND,
     LRM,
     NODES,
@@ -121,7 +123,9 @@ def _factor_particle(tb: Tables, u: int, i: int, size: int, w: Number, work: Arr
 
 
 @merged_kernel
-def _factor_free(tb: Tables, u: int, w: Number, flow: Number, work: Array, spare: Array) -> None:
+def _factor_free(
+    tb: Tables, u: int, w: Number, flows: Array, flow: Number, work: Array, spare: Array
+) -> None:
     """Factors of the components that no binding couples."""
     nc, m, per, elements = tb.components, tb.unit[u, COUPLED], tb.unit[u, PER], tb.unit[u, ELEMENTS]
     nr, sizes, stiffness = tb.unit[u, RADIAL], tb.unit[u, SIZES], tb.unit[u, AT_SPHERE]
@@ -132,6 +136,8 @@ def _factor_free(tb: Tables, u: int, w: Number, flow: Number, work: Array, spare
         k = tb.order[u, m + j]
         rate = tb.by_component[u, DISPERSION, k] + flow * tb.by_component[u, DISPERSIVITY, k]
         diagonal = w
+        if tb.unit[u, FEEDS_MEMBRANE] == 1:
+            diagonal -= held_back(tb, u, k, flows, KEEPS) / tb.by_unit[u, VOLUME]
         if tb.unit[u, KIND] == PORES:
             film = tb.by_component[u, FILM, k]
             for size in range(sizes):
@@ -278,4 +284,4 @@ def factor(
             _eliminate_law(tb, u, w, work, spare)
             _factor_coupled(tb, u, w, flow, work, spare)
         if tb.unit[u, COUPLED] < tb.components:
-            _factor_free(tb, u, w, flow, work, spare)
+            _factor_free(tb, u, w, flows, flow, work, spare)

@@ -15,14 +15,16 @@ from minifactory.numerics.kernels import inline_kernel, merged_kernel
 from minifactory.numerics.lanes import anywhere
 from minifactory.numerics.linear_algebra import apply_inverse, invert, reduce, substitute
 from minifactory.twin.engine.flow_course import Course
-from minifactory.twin.engine.right_hand_side import add_transport, outflow, outlet_at, through_flow
+from minifactory.twin.engine.right_hand_side import add_transport, held_back, outflow, outlet_at, through_flow
 from minifactory.twin.engine.tables import (
     AT_SPHERE,
     AT_STATE,
     BOUND,
+    CATCHES,
     COUPLED,
     DIFFUSION,
     ELEMENTS,
+    FEEDS_MEMBRANE,
     FILM,
     KIND,
     LINK_FIRST,
@@ -34,6 +36,7 @@ from minifactory.twin.engine.tables import (
     PORES,
     RADIAL,
     SHARED,
+    SIEVING,
     SIZES,
     SOLID,
     SURFACE,
@@ -296,7 +299,7 @@ def _enter(tb: Tables, flows: Array, per: Array, course: Course, place: int, r: 
         if source >= 0 and course.rank[source] < place and anywhere(flows[link] != 0.0):
             upstream, share = outlet_at(tb, source), inlet * flows[link] * per[source]
             for k in range(nc):
-                r[at + k] += share * r[upstream + k]
+                r[at + k] += share * tb.by_component[u, SIEVING, k] * r[upstream + k]
 
 
 @inline_kernel
@@ -331,6 +334,9 @@ def _solve_in_order(
         for k in range(nc):
             r[through + u * nc + k] = (r[through + u * nc + k] + flow * r[last + k]) * inverse
             r[left + k] += leaving * r[last + k]
+        if tb.unit[u, FEEDS_MEMBRANE] == 1:
+            for k in range(nc):
+                r[left + k] += held_back(tb, u, k, flows, CATCHES) * r[last + k]
     for k in range(left, tb.size):
         r[k] *= inverse
 
@@ -353,7 +359,9 @@ def close_loops(
             if tb.link_source[link] != source or course.rank[source] < course.rank[u]:
                 continue
             inlet = tb.operators[tb.unit[u, AT_SPHERE] - 1] / tb.by_unit[u, VOLUME]
-            response[tb.unit[u, AT_STATE] + k] += inlet * flows[link] * per[source]
+            response[tb.unit[u, AT_STATE] + k] += (
+                inlet * flows[link] * per[source] * tb.by_component[u, SIEVING, k]
+            )
             first = min(first, course.rank[u])
         _solve_in_order(tb, w, flows, per, course, first, response, work, x, spare)
     for column in range(columns):

@@ -29,8 +29,12 @@ KIND, NODES, RADIAL, BOUND, COUPLED, SHARED, ELEMENTS, PER = range(8)
 AT_OPERATORS, AT_SPHERE, AT_STATE, LAW, LAW_AT, LINK_FIRST, OUT_FIRST = range(8, 15)
 # ... and where it keeps its factors in the work array.
 W_FREE, W_BULK, W_INVERSE, W_GAIN, W_SLOPE, W_PARTICLE, W_FREE_PARTICLE, W_JC, W_JQ = range(15, 24)
-# Whether the unit is a vessel, whose volume changes; number of particle sizes; whether films follow flow.
-VESSEL, SIZES, FOLLOWS, COLUMNS = range(24, 28)
+# Whether the unit is a vessel, whose volume changes; number of particle sizes; whether films follow flow;
+# whether a membrane stands before it, and where what the membrane holds back goes; whether it feeds one.
+VESSEL, SIZES, FOLLOWS, MEMBRANE, FEEDS_MEMBRANE, COLUMNS = range(24, 30)
+
+# Values of the column MEMBRANE: none; it stays in the unit before; it is caught and leaves the network.
+OPEN, KEEPS, CATCHES = 0, 1, 2
 
 # Columns of `by_unit`: liquid volume between the particles (LRM: all liquid) in m3; (1 - eps) / eps of the
 # bed; solid per particle volume (LRM: per liquid volume); reciprocal of the flow (s/m3) at which films that
@@ -39,8 +43,10 @@ VOLUME, PHASE, SOLID, PER_FLOW, UNIT_ROWS = range(5)
 
 # Columns of `by_component`: axial dispersion / length2 in 1/s and the part that grows with flow in 1/m3; 3
 # k_f / R in 1/s, of the moment; accessible pore volume per particle volume (LRM: 1); pore * D_p / R2 and
-# D_s / R2 in 1/s; 3 k_f / R as given, and the power of the flow that it follows.
-DISPERSION, DISPERSIVITY, FILM, PORE, DIFFUSION, SURFACE, FILM_GIVEN, FILM_POWER, COMPONENT_ROWS = range(9)
+# D_s / R2 in 1/s; 3 k_f / R as given, and the power of the flow that it follows; the part that passes the
+# membrane before the unit (1 without one).
+DISPERSION, DISPERSIVITY, FILM, PORE, DIFFUSION, SURFACE, FILM_GIVEN, FILM_POWER = range(8)
+SIEVING, COMPONENT_ROWS = 8, 9
 
 
 class Tables(NamedTuple):

@@ -47,6 +47,8 @@ class UnitParts:
     sizes: int = 1
     fronts: Array | None = None
     floor: float = 0.0  # vessels: least volume to divide by
+    membrane: int = t.OPEN
+    sieving: Array | None = None
 
     @property
     def particle_nodes(self) -> int:
@@ -82,6 +84,14 @@ def unit_parts(unit: NetworkUnit, components: Sequence[str]) -> UnitParts:
             spread = np.full(len(components), unit.dispersion / unit.length**2)
             return UnitParts(t.CELLS, 0, unit.volume, operators, None, spread, zero)
         cells = 1
+        if isinstance(unit, StirredTank) and unit.sieving:
+            passing = by_component(
+                dict.fromkeys(components, 1.0) | dict(unit.sieving), components, f"network unit {unit.name}"
+            )
+            return UnitParts(
+                t.CELLS, 0, unit.volume, nodal.stirred_cells(1), None, zero, zero,
+                membrane=t.CATCHES if unit.catches else t.KEEPS, sieving=passing,
+            )  # fmt: skip
         if not isinstance(unit, StirredTank):
             cells = unit.stages or max(1, min(unit.max_stages, round(equivalent_stages(unit.peclet or 0.0))))
         return UnitParts(t.CELLS, 0, unit.volume, nodal.stirred_cells(cells), None, zero, zero)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from minifactory.errors import Finding, InputError
+from minifactory.plant.filters import blocked
 
 
 class Fouling(Enum):
@@ -80,6 +81,12 @@ class Filter:
         if self.fouling is Fouling.INTERMEDIATE:
             return j / (1.0 + k * j * t)
         return j / math.sqrt(1.0 + 2.0 * k * j * j * t)
+
+    def growth(self, throughput: float) -> float:
+        """Resistance over that of the clean filter after `throughput` (m3/m2), whatever pressure and flow."""
+        law, j = self.fouling.value.split()[0], self.clean_flux
+        per_volume = {"complete": self.constant / j, "cake": self.constant * j}.get(law, self.constant)
+        return float(blocked(law, per_volume * throughput))
 
     def most(self) -> float:
         """Throughput (m3/m2) that it never exceeds; inf where there is no such bound."""
