@@ -66,11 +66,13 @@ LIMIT = 300.0
 
 @dataclass
 class Study:
-    """What `kills` of one run came to: times in s of real time, one per kill."""
+    """What `kills` of one run came to: times in s, one per kill; `work` is processor time."""
 
     code: int = 0
     state: str = ""
+    reason: str = ""
     to_resume: list[float] = field(default_factory=list)
+    work: list[float] = field(default_factory=list)
     journal_age: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
     phases: Counter[str] = field(default_factory=Counter)
@@ -88,7 +90,7 @@ class Study:
         """What should not have been; empty when all is well."""
         found = []
         if self.state != "Complete":
-            found.append(f"the run ended in state {self.state}")
+            found.append(f"the run ended in state {self.state}: {self.reason}")
         missing = [path for path in self.expected if self.phases[path] == 0]
         twice = [path for path, times in self.phases.items() if times > 1]
         if missing:
@@ -126,12 +128,14 @@ def study(folder: Path, kills: int, seed: int, speed: float = 1.0, alive: float 
             with _command(folder, "run", str(case), "--resume", "last") as again:
                 if _until_running(again):
                     found.to_resume.append(time.monotonic() - start)
+                    found.work.append(_work(again.pid))
                 _kill(folder, again, draw.uniform(0.0, 2.0 * alive), found)
         if not _over(folder):
             start = time.monotonic()
             with _command(folder, "run", str(case), "--resume", "last") as last:
                 if _until_running(last):
                     found.to_resume.append(time.monotonic() - start)
+                    found.work.append(_work(last.pid))
                 assert last.stderr is not None
                 last.stderr.read()
                 found.code = last.wait(LIMIT)
@@ -207,6 +211,12 @@ def _until_running(process: subprocess.Popen[bytes]) -> bool:
     return True
 
 
+def _work(process: int) -> float:
+    """s of processor time that `process` has had (Linux: fields 14 and 15 of its ``stat``)."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _kill(folder: Path, process: subprocess.Popen[bytes], after: float, found: Study) -> None:
     """Kill the command `after` s; how old its journal then was, in s. Nothing when it had ended before."""
     try:
@@ -264,6 +274,8 @@ def _read(folder: Path, found: Study) -> None:
                 found.gaps.append(document.gap)
             case doc.Transition(after="Held"):
                 found.held += 1
+            case doc.RunStopped():
+                found.reason = document.reason
     found.issued, found.completed = len(issued), Counter(completed.values())
     found.numbers_twice = len(issued) - len(set(issued))
 
@@ -286,6 +298,7 @@ def main() -> None:
         found = study(Path(place), given.kills, given.seed, given.speed)
     print(f"{len(found.journal_age)} kills, {len(found.expected)} phases, run ended {found.state}")
     print(_line("from the command to Running", found.to_resume))
+    print(_line("processor time of it", found.work))
     print(_line("age of the journal at the kill", found.journal_age))
     print(_line("process time without a controller", found.gaps))
     print(

@@ -7,6 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -122,6 +124,54 @@ def test_a_crash_between_taking_in_and_deleting_repeats_nothing(
     Writer(store, tmp_path / "spool", patient).close()
     assert counted(store, "R1") == list(range(7))
     assert not path.exists()
+
+
+def test_a_store_that_is_still_being_opened_keeps_nobody_waiting(
+    store: Store, patient: Policy, tmp_path: Path
+) -> None:
+    """What is told meanwhile is on disk at once: a second crash would not lose it."""
+    may_open, asked = threading.Event(), threading.Event()
+
+    def opens() -> Store:
+        asked.set()
+        assert may_open.wait(30.0)
+        return store
+
+    with Writer(opens, tmp_path / "spool", patient) as writer:
+        assert not asked.is_set()
+        for note in notes("R1", range(5)):
+            writer.offer(note)
+        assert asked.wait(30.0)
+        deadline = time.monotonic() + 30.0
+        while writer.status.spooled < 5:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
+        assert writer.trouble == ""
+        (path,) = (tmp_path / "spool").glob(f"*{SUFFIX}")
+        assert len(list(Spool(tmp_path, patient.spool, path).read())) == 5
+        may_open.set()
+        for note in notes("R1", range(5, 9)):
+            writer.offer(note)
+        assert writer.flush().health is Health.STORING
+        assert counted(store, "R1") == list(range(9))
+    assert not list((tmp_path / "spool").glob(f"*{SUFFIX}"))
+
+
+def test_a_store_that_cannot_be_opened_is_tried_again(store: Store, patient: Policy, tmp_path: Path) -> None:
+    tries: list[str] = []
+
+    def opens() -> Store:
+        tries.append("")
+        if len(tries) == 1:
+            raise OSError("no such disk")
+        return store
+
+    with Writer(opens, tmp_path / "spool", patient) as writer:
+        writer.offer(notes("R1", range(1))[0])
+        assert writer.flush().health is Health.SPOOLING
+        assert "no such disk" in writer.trouble
+        assert writer.flush().health is Health.STORING
+        assert counted(store, "R1") == [0]
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])

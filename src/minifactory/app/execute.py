@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from minifactory.app.case import Case
 from minifactory.app.links import Link
@@ -36,7 +37,9 @@ from minifactory.recipe.model import PhaseKind
 from minifactory.records.analysis import load_analysis, pool_analysis
 from minifactory.records.documents import Subscriber
 from minifactory.records.run import Run
-from minifactory.skid.contents import Contents
+
+if TYPE_CHECKING:
+    from minifactory.skid.contents import Contents
 
 SHOW_EVERY = 0.2
 """s of real time between two looks at the status for the progress."""
@@ -185,7 +188,7 @@ def _at_the_desk(
 ) -> Status:
     if runs is None:
         return supervise(case, link, engine, reply, watcher, ask)
-    with open_desk(engine, case, identifier, runs, wait=link.policy.lock_step) as desk:
+    with open_desk(engine, case, identifier, runs, after=None if link.policy.lock_step else reply) as desk:
         return supervise(case, link, engine, reply, watcher, ask, desk)
 
 
@@ -283,14 +286,14 @@ def supervise(
 
     Where virtual time would rush, it goes at the pace of real time while a person lets the run stand.
     """
-    shown = 0.0
+    shown, state = 0.0, engine.state
     interruption = Interruption(ask)
     with interruption.guarding(engine):
         while True:
             status = engine.scan()
             now = time.monotonic()
-            if watcher is not None and now - shown >= SHOW_EVERY:
-                shown = now
+            if watcher is not None and (now - shown >= SHOW_EVERY or status.state is not state):
+                shown, state = now, status.state
                 watcher(status)
             if status.state in ENDED:
                 break

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minifactory.app.case import Case
 from minifactory.app.home import pki_folder
@@ -18,12 +19,13 @@ from minifactory.clock import Clock, RealClock, VirtualClock
 from minifactory.drivers import FreeRunningBackend, InMemoryBackend, LockStepBackend
 from minifactory.drivers.map_file import read_map
 from minifactory.opcua.certificates import Identity, introduce, own_identity
-from minifactory.opcua.process import STOP_TIMEOUT, ServerProcess, start_server
 from minifactory.opcua.session import Target
 from minifactory.orbit.policy import Policy
 from minifactory.signals import SignalBackend
-from minifactory.skid.contents import Contents, contents
-from minifactory.skid.server import open_skid
+
+if TYPE_CHECKING:  # what a skid of our own needs is loaded where one is made
+    from minifactory.opcua.process import ServerProcess
+    from minifactory.skid.contents import Contents
 
 SCAN = 0.1
 """s of real time between two scans of a free-running skid, unless LONGEST_SCAN asks for less."""
@@ -128,6 +130,9 @@ def open_link(case: Case, options: Options) -> Iterator[Link]:
 
 @contextmanager
 def _in_memory(case: Case, options: Options) -> Iterator[Link]:
+    from minifactory.skid.contents import contents
+    from minifactory.skid.server import open_skid
+
     source = open_skid(
         *(options.plant or case.folder, case.bound.skid, options.seed, None, options.faults),
         identical=options.identical,
@@ -146,6 +151,8 @@ def _in_memory(case: Case, options: Options) -> Iterator[Link]:
 
 @contextmanager
 def _virtual(case: Case, options: Options) -> Iterator[Link]:
+    from minifactory.opcua.process import STOP_TIMEOUT, start_server
+
     name = case.bound.skid
     orbit = _orbit_identity()
     skid = own_identity(
@@ -213,6 +220,8 @@ def _orbit_identity() -> Identity:
 
 def _reported(path: Path) -> Contents | None:
     """What the skid's process wrote about its vessels when it ended; None when it was killed before."""
+    from minifactory.skid.contents import Contents
+
     try:
         return Contents.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError):

@@ -46,6 +46,8 @@ COMMANDS = ("start", "pause", "resume", "hold", "restart", "stop", "abort", "res
 """The ISA-88 commands; each has a method of its own on the desk's server."""
 PATIENCE = 10.0
 """s of real time in which a scan must decide a request."""
+LOOK_EVERY = 0.1
+"""s of real time between two looks at whether the desk may open."""
 STANDING = frozenset({State.HELD, State.PAUSED})
 Said = tuple[bool, str, dict[str, Any]]
 
@@ -393,41 +395,49 @@ def open_desk(
     say: Callable[[str], None] | None = None,
     host: str = "127.0.0.1",
     *,
-    wait: bool = True,
+    after: Reply | None = None,
     listens: Callable[[str], None] | None = None,
 ) -> Iterator[Desk]:
     """The desk of `engine`, reachable from other processes of this user while the block runs.
 
     Peers read there what the controller has to tell them. A desk that cannot listen is told and does not keep
-    the run from going on. Without `wait` the block begins before the desk listens, which takes a second or
-    more: a controller that comes back is to act first. `listens` is told the desk's URL when it does.
+    the run from going on. The block begins when the desk listens, which takes a second or more; with `after`
+    it begins at once, and the desk opens when that is answered: a controller that comes back is to act first.
+    `listens` is told the desk's URL when it does.
     """
     desk = Desk(engine, case, runs / identifier)
     skid = case.bound.skid
-    own = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
-    introduce(own, own_identity(pki_folder("operator"), "urn:minifactory:operator"))
-    introduce(own, own)  # peers of the same owner
-    server = DeskServer(own, skid, COMMANDS, desk.shown, desk.decide, partial(told_to_peers, engine), host)
-    announcing = ExitStack()
+    closing = ExitStack()
+    leaving = threading.Event()
 
     def listen() -> None:
+        while after is not None and after.accepted is None and not leaving.is_set():
+            after.wait(LOOK_EVERY)
+        if leaving.is_set():
+            return
         try:
+            own = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
+            introduce(own, own_identity(pki_folder("operator"), "urn:minifactory:operator"))
+            introduce(own, own)  # peers of the same owner
+            words = partial(told_to_peers, engine)
+            server = DeskServer(own, skid, COMMANDS, desk.shown, desk.decide, words, host)
+            closing.callback(server.close)
             server.start()
         except MiniFactoryError as fault:
             if say is not None:
                 say(f"No desk for other terminals: {fault}")
             return
-        announcing.enter_context(announced(skid, server.endpoint, identifier, case.name, runs))
+        closing.enter_context(announced(skid, server.endpoint, identifier, case.name, runs))
         if listens is not None:
             listens(server.endpoint)
 
     opening = threading.Thread(target=listen, name=f"opening the desk of {skid}", daemon=True)
     opening.start()
-    if wait:
+    if after is None:
         opening.join()
     try:
         yield desk
     finally:
+        leaving.set()
         opening.join()
-        announcing.close()
-        server.close()
+        closing.close()

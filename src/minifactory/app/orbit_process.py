@@ -218,7 +218,8 @@ def control(
         desk = closing.enter_context(
             open_desk(
                 *(engine, case, name, runs, lambda text: print(text, file=say_to)),
-                wait=policy.lock_step,  # there a peer that does not hear us scans on with what it knows
+                # In lock-step a peer that does not hear us scans on with what it knows.
+                after=None if policy.lock_step else reply,
                 listens=partial(say_where, folder, skid),
             )
         )

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minifactory.app.case import Case
 from minifactory.app.completeness import refuse_incomplete
@@ -18,11 +20,14 @@ from minifactory.app.home import DATABASE
 from minifactory.app.links import open_link
 from minifactory.app.operating import as_changed
 from minifactory.app.unfinished import StartedRun
-from minifactory.historian import Store, Writer
+from minifactory.historian import Writer
 from minifactory.orbit.checkpoint import Checkpoint
 from minifactory.orbit.journal import Journal
 from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.status import Status
+
+if TYPE_CHECKING:
+    from minifactory.historian import Store
 
 
 def resume_run(
@@ -66,7 +71,7 @@ def resume_run(
     try:
         with open_link(case, replace(run.options, password=password)) as link:
             tell(f"Taking up {run.identifier} on skid {case.bound.skid} by {link.name}.")
-            with Writer(Store(folder / DATABASE), folder / "spool") as writer:
+            with Writer(partial(_store, folder), folder / "spool") as writer:
                 status = take_up_run(
                     as_changed(case, run.folder, saved.version),
                     link,
@@ -85,3 +90,10 @@ def resume_run(
     tell(f"The run ended in state {status.state.value}: {status.reason.rstrip('.')}.")
     refuse_incomplete(writer, str(folder / DATABASE))
     return status, ended
+
+
+def _store(folder: Path) -> Store:
+    """The database of the folder of runs; opened, and its libraries loaded, by the thread that writes it."""
+    from minifactory.historian import Store
+
+    return Store(folder / DATABASE)

@@ -19,12 +19,16 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from minifactory.historian.entries import Entry
+from minifactory.historian.opening import Opening
 from minifactory.historian.packing import Packer, gap
 from minifactory.historian.spool import Spool, left_over
-from minifactory.historian.store import Store
 from minifactory.records.documents import Document, Samples
+
+if TYPE_CHECKING:
+    from minifactory.historian.store import Store
 
 _VALUE_BYTES = 56
 _DOCUMENT_BYTES = 400
@@ -97,8 +101,9 @@ class Writer:
 
     Parameters
     ----------
-    store : Store
-        Where the record goes.
+    store : Store or callable
+        Where the record goes. A callable opens it, beside the writing, when there is something to store; the
+        spool keeps the record until it is open, and while it cannot be opened.
     spool : Path
         Folder of spool files; what an earlier process left there is taken in first.
     policy : Policy
@@ -109,13 +114,13 @@ class Writer:
 
     def __init__(
         self,
-        store: Store,
+        store: Store | Callable[[], Store],
         spool: Path,
         policy: Policy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy if policy is not None else Policy()
-        self._store = store
+        self._opening = Opening(store)
         self._folder = spool
         self._clock = clock
         self._changed = threading.Condition()
@@ -254,12 +259,15 @@ class Writer:
         if self._failed_at is not None and not now and self._clock() < self._failed_at + self._policy.retry:
             self._set_aside()
             return
+        if (self._held or self._spools) and not self._opening.ready(wait=now):
+            self._set_aside()
+            return
         try:
             for spool in list(self._spools):
                 self._take_in(spool)
             while self._held:
                 batch = self._held[:_BATCH]
-                self._store.append(batch)
+                self._opening.store.append(batch)
                 self._written += len(batch)
                 del self._held[: len(batch)]
             self._failed_at, self._message = None, ""
@@ -270,16 +278,16 @@ class Writer:
     def _take_in(self, spool: Spool) -> None:
         """Move a spool file into the store, in batches, and delete it."""
         batch: list[Entry] = []
-        place = self._store.replayed(spool.name)
+        place = self._opening.store.replayed(spool.name)
         for kept in spool.read(place):
             batch.append(kept.entry)
             place = kept.end
             if len(batch) >= _BATCH:
-                self._store.append(batch, (spool.name, place))
+                self._opening.store.append(batch, (spool.name, place))
                 self._written += len(batch)
                 batch = []
         if batch:
-            self._store.append(batch, (spool.name, place))
+            self._opening.store.append(batch, (spool.name, place))
             self._written += len(batch)
         self._spools.remove(spool)
         with contextlib.suppress(OSError):  # what stays behind is known to be taken in

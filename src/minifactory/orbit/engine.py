@@ -38,7 +38,7 @@ from minifactory.orbit.publish import Publisher
 from minifactory.orbit.readiness import Readiness
 from minifactory.orbit.recorder import Recorder
 from minifactory.orbit.requests import Requests
-from minifactory.orbit.restart import OnRestart, compare, may_recover
+from minifactory.orbit.restart import OnRestart, compare, may_recover, resolved
 from minifactory.orbit.sequencer import Sequencer
 from minifactory.orbit.states import ENDED, METHOD_RUNS, Command, State
 from minifactory.orbit.status import Status, snapshot
@@ -329,10 +329,17 @@ class Engine:
             seen = compare(saved, self._image, self._words, self._clock.wall(), standing)
             return self._sequencer.restore(saved, seen, on_restart, current)
 
+        began = self._clock.now(), self._clock.link_time()
+
+        def settled(good: float) -> bool:
+            process, link = self._clock.now() - began[0], self._clock.link_time() - began[1]
+            rate = process / link if link > 0.0 else 1.0
+            after = self.policy.resolve_after + self.policy.scan / rate
+            return resolved(saved, self._image, self._words, after, rate, good)
+
         # What was called just before the end may not be shown as accepted yet, and the equipment may be about
         # to go into its safe state for want of a heartbeat.
-        settle = self.policy.resolve_after if saved.open else 0.0
-        return self._requests.internal("recover", act, settle, lambda: self._intake.followed)
+        return self._requests.internal("recover", act, settled, lambda: self._intake.followed)
 
     def _use(self, bound: BoundRecipe) -> None:
         self._conduct.safe = bound.safe

@@ -185,9 +185,11 @@ class Requests:
 
         return self.ask(text, actor, allowed)
 
-    def internal(self, text: str, act: Callable[[], str], settle: float, ready: Callable[[], bool]) -> Reply:
-        """Line up something of the controller itself, for when readings have been good for `settle` s and
-        `ready` says so; it does not wait for ever."""
+    def internal(
+        self, text: str, act: Callable[[], str], settled: Callable[[float], bool], ready: Callable[[], bool]
+    ) -> Reply:
+        """Line up something of the controller itself, for when `settled` is content with the s for which
+        readings have been good, and `ready` says so; for the latter it does not wait for ever."""
         asked = self._link_time()
         good_since: list[float] = []
 
@@ -198,7 +200,7 @@ class Requests:
             now = self._link_time()
             if not good_since:
                 good_since.append(now)
-            return now - good_since[0] < settle or (not ready() and now - asked < self._patience)
+            return not settled(now - good_since[0]) or (not ready() and now - asked < self._patience)
 
         return self.ask(text, "restart", act, defer)
 

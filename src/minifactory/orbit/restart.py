@@ -98,6 +98,19 @@ def may_recover(saved: Checkpoint, bound: BoundRecipe, skid: str, state: State) 
         raise InputError(findings)
 
 
+def resolved(saved: Checkpoint, image: Image, words: Words, after: float, rate: float, good: float) -> bool:
+    """Whether the equipment shows by now all that it had been told before the end of the last controller.
+
+    That is so `after` s of link time later: by the equipment's own clock since the checkpoint, which the end
+    followed within a scan, or for as long as it has been read well now (`good`, s of link time). `rate` is
+    process time per link time.
+    """
+    if not saved.open or good >= after:
+        return True
+    time = _read(image, words.process_time)
+    return time is not None and saved.device_time is not None and time - saved.device_time >= rate * after
+
+
 def compare(saved: Checkpoint, image: Image, words: Words, wall: datetime, standing: str = "") -> Findings:
     """What happened since the checkpoint, by the equipment's counters; by the wall clock where it has
     none. `standing`: the state in which the equipment has stopped by itself, if it has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.model import Device, DeviceKind, Plant, Port, Skid
@@ -11,7 +11,7 @@ from minifactory.plant.network import seen_from
 from minifactory.recipe.bound import BoundAction, BoundInstruction
 from minifactory.recipe.model import Command, Gradient, Settings
 from minifactory.recipe.reading import BYPASS
-from minifactory.recipe.routes import Way, connected_vessels, receiving_vessels, ways
+from minifactory.recipe.routes import Routes, Way, connected_vessels, receiving_vessels
 from minifactory.signals.tags import TagTable
 from minifactory.units import CONCENTRATION, FLOW, VELOCITY, Quantity, parse, show
 
@@ -45,6 +45,7 @@ class Binding:
     def __init__(self, plant: Plant, skid: Skid, table: TagTable, findings: list[Finding]) -> None:
         self.plant, self.skid, self.table, self.findings = plant, skid, table, findings
         self.graph = seen_from(plant, skid.name)
+        self._routes = Routes(self.graph)
         self._foreign: dict[str, dict[str, tuple[str, ...]]] = {}
         self.positions = {
             device.name: next(iter(device.positions))
@@ -271,7 +272,7 @@ class Binding:
             self.findings.append(Finding(where, f"{self.skid.name} has no pump {letter}"))
             return {}
         self.inlets[letter] = vessel
-        found = ways(self.graph, Port(vessel), pump.name, fixed)
+        found = self._routes.ways(Port(vessel), pump.name, fixed)
         best = self._best(found)
         if best is None:
             near = ", ".join(connected_vessels(self.graph, pump.name)) or "none"
@@ -287,7 +288,7 @@ class Binding:
         """How valves of other skids on the present way may stand, the nearest position first."""
         return {valve: at for found in self._foreign.values() for valve, at in found.items()}
 
-    def _need(self, best: Way, found: list[Way], part: str) -> None:
+    def _need(self, best: Way, found: Sequence[Way], part: str) -> None:
         """Note how valves of other skids stand on `best`, or on ways of `found` that are the same for us."""
         own = self._own_part(best)
         same = [best, *(way for way in found if self._own_part(way) == own)]
@@ -366,7 +367,7 @@ class Binding:
         if pump is None:
             return []
         starts = [Port(pump.name, port) for port in pump.ports]
-        return [way for start in starts for way in ways(self.graph, start, vessel, fixed)]
+        return [way for start in starts for way in self._routes.ways(start, vessel, fixed)]
 
     def _outlet_ways(self, vessel: str, fixed: Mapping[str, str], column: str | None) -> list[Way]:
         found = self._ways_from_pump(vessel, fixed)
@@ -398,7 +399,7 @@ class Binding:
             way
             for device in starts
             for port in device.ports
-            for way in ways(self.graph, Port(device.name, port), vessel)
+            for way in self._routes.ways(Port(device.name, port), vessel)
         ]
         return min(found, key=lambda way: len(way.devices), default=None)
 
@@ -408,7 +409,7 @@ class Binding:
         places = way.positions.items() if way else ()
         return {valve: self.index(valve, position) for valve, position in places if valve in self.positions}
 
-    def _best(self, found: list[Way]) -> Way | None:
+    def _best(self, found: Sequence[Way]) -> Way | None:
         """The way that moves the fewest valves; the shortest of those."""
 
         def cost(way: Way) -> tuple[int, int]:

@@ -23,7 +23,53 @@ class Way:
     devices: tuple[str, ...]
 
 
-def ways(skid: Skid, start: Port, goal: str, fixed: Mapping[str, str] | None = None) -> list[Way]:
+class Routes:
+    """The ways through one skid; each search is made once, for every phase of a recipe asks the same.
+
+    Parameters
+    ----------
+    skid : Skid
+        Devices and connections.
+    """
+
+    def __init__(self, skid: Skid) -> None:
+        self._skid = skid
+        self._onward: dict[Port, list[Port]] = {}
+        for source, target in skid.connections:
+            self._onward.setdefault(source, []).append(target)
+        self._found: dict[tuple[Port, str, frozenset[tuple[str, str]]], tuple[Way, ...]] = {}
+
+    def ways(self, start: Port, goal: str, fixed: Mapping[str, str] | None = None) -> tuple[Way, ...]:
+        """Every way from `start` to `goal`; parameters as of :func:`ways`."""
+        key = (start, goal, frozenset((fixed or {}).items()))
+        if key not in self._found:
+            self._found[key] = tuple(self._search(start, goal, fixed or {}))
+        return self._found[key]
+
+    def _search(self, start: Port, goal: str, fixed: Mapping[str, str]) -> Iterator[Way]:
+        skid = self._skid
+        stack: list[tuple[Port, dict[str, str], tuple[str, ...], frozenset[Port]]] = [
+            (start, {}, (), frozenset())
+        ]
+        steps = 0
+        while stack and steps < MAXIMUM_STEPS:
+            steps += 1
+            port, positions, passed, seen = stack.pop()
+            for entry in self._onward.get(port, ()):
+                if entry.owner == goal:
+                    yield Way(positions, passed)
+                elif entry.owner in skid.devices and entry not in seen:
+                    for position, leaving in exits(skid, entry):
+                        needed = positions
+                        if position is not None:
+                            demanded = positions.get(entry.owner, fixed.get(entry.owner, position))
+                            if demanded != position:
+                                continue
+                            needed = {**positions, entry.owner: position}
+                        stack.append((leaving, needed, (*passed, entry.owner), seen | {entry}))
+
+
+def ways(skid: Skid, start: Port, goal: str, fixed: Mapping[str, str] | None = None) -> tuple[Way, ...]:
     """Every way from `start` (a vessel, or a port where liquid leaves a device) to `goal` (vessel or device).
 
     Parameters
@@ -37,30 +83,7 @@ def ways(skid: Skid, start: Port, goal: str, fixed: Mapping[str, str] | None = N
     fixed : Mapping of str to str, optional
         Valves that must stand in a certain position.
     """
-    onward: dict[Port, list[Port]] = {}
-    for source, target in skid.connections:
-        onward.setdefault(source, []).append(target)
-    found: list[Way] = []
-    stack: list[tuple[Port, dict[str, str], tuple[str, ...], frozenset[Port]]] = [
-        (start, {}, (), frozenset())
-    ]
-    steps = 0
-    while stack and steps < MAXIMUM_STEPS:
-        steps += 1
-        port, positions, passed, seen = stack.pop()
-        for entry in onward.get(port, ()):
-            if entry.owner == goal:
-                found.append(Way(positions, passed))
-            elif entry.owner in skid.devices and entry not in seen:
-                for position, leaving in exits(skid, entry):
-                    needed = positions
-                    if position is not None:
-                        demanded = positions.get(entry.owner, (fixed or {}).get(entry.owner, position))
-                        if demanded != position:
-                            continue
-                        needed = {**positions, entry.owner: position}
-                    stack.append((leaving, needed, (*passed, entry.owner), seen | {entry}))
-    return found
+    return Routes(skid).ways(start, goal, fixed)
 
 
 def exits(skid: Skid, entry: Port) -> Iterator[tuple[str | None, Port]]:
