@@ -15,7 +15,8 @@ import pytest
 from minifactory.app import discovery
 from minifactory.app.case import Case, open_case
 from minifactory.app.home import pki_folder
-from minifactory.app.operating import Desk, as_changed, keep, open_desk
+from minifactory.app.operating import Desk, open_desk
+from minifactory.app.versions import as_changed, keep
 from minifactory.clock import VirtualClock
 from minifactory.errors import EquipmentError, InputError
 from minifactory.opcua.certificates import own_identity
@@ -24,6 +25,7 @@ from minifactory.opcua.session import Target
 from minifactory.orbit.engine import Engine
 from minifactory.orbit.policy import Policy
 from minifactory.recipe.write import write_recipe
+from minifactory.records.documents import Document, Note
 from minifactory.signals import Quality, Reading, TagTable
 from tests.conftest import REPOSITORY
 
@@ -154,6 +156,35 @@ def test_an_edit_is_checked_taken_over_and_kept_for_a_restart(running: Running) 
     assert write_recipe(again.recipe) == changed
     assert as_changed(running.case, folder, "1") is running.case
     assert desk.decide("anna", {"do": "edit", "recipe": "procedure: ["})[0] is False
+    assert desk.decide("anna", {"do": "edit", "recipe": changed})[1] == "nothing differs"
+    other = changed.replace("name: cex-polish", "name: other").replace("2.5 CV", "2.7 CV")
+    assert "another recipe" in desk.decide("anna", {"do": "edit", "recipe": other})[1]
+    assert [item.name for item in folder.iterdir()] == ["recipe+1.yaml"]
+    again = desk.decide("anna", {"do": "edit", "recipe": changed.replace("2.5 CV", "3 CV")})
+    assert again[0], again[1]
+    assert "until: 3 CV" in write_recipe(as_changed(running.case, folder, "1+2").recipe)
+    (folder / "recipe+2.yaml").unlink()
+    with pytest.raises(InputError, match=r"version 1\+2 of the recipe cannot be read"):
+        as_changed(running.case, folder, "1+2")
+
+
+def test_a_version_is_on_disk_before_it_is_in_force(running: Running) -> None:
+    """Whenever the process ends, the version that the journal names can be found."""
+    folder = running.folder / "run1"
+    seen: list[bool] = []
+
+    class Told:
+        def offer(self, document: Document) -> bool:
+            if isinstance(document, Note) and document.category == "edit":
+                seen.append((folder / "recipe+1.yaml").is_file())
+            return True
+
+    running.engine.subscribe(Told())
+    desk = Desk(running.engine, running.case, folder)
+    assert desk.decide("anna", {"do": "start"})[0]
+    text = str(desk.decide("anna", {"do": "recipe"})[2]["recipe"])
+    assert desk.decide("anna", {"do": "edit", "recipe": text.replace("until: 2 CV", "until: 3 CV")})[0]
+    assert seen == [True]
 
 
 def test_another_process_finds_the_desk_and_asks_over_opc_ua(running: Running) -> None:
@@ -203,4 +234,4 @@ def test_what_a_killed_process_left_behind_is_found_and_removed(
 def test_a_kept_recipe_is_whole(case: Case, tmp_path: Path) -> None:
     file = keep(tmp_path, "1+3", case.recipe)
     assert file.read_text(encoding="utf-8").startswith("# as changed while it ran, version 1+3")
-    assert [item.name for item in tmp_path.iterdir()] == ["recipe-now.yaml"]
+    assert [item.name for item in tmp_path.iterdir()] == ["recipe+3.yaml"]

@@ -72,7 +72,8 @@ def recorded(folder: Path) -> Run:
 
 
 def test_a_killed_run_is_taken_up_twice(skid: Standing, short: Path) -> None:
-    """First at once, while the skid runs on; then after the skid has gone safe for want of a heartbeat."""
+    """First at once, while the skid runs on; then after the skid has gone safe for want of a heartbeat, and
+    with the recipe as it was edited in between."""
     on_it = ("--connect", skid.endpoint, "--speed", SPEED)
     with going(skid.folder, short, *on_it) as first:
         first.wait_for("test.only.second")
@@ -89,6 +90,7 @@ def test_a_killed_run_is_taken_up_twice(skid: Standing, short: Path) -> None:
     with going(skid.folder, short, "--resume", "last") as second:
         second.wait_for("Running")
         second.wait_for("test.only.second")
+        edit(skid.folder, short, second)
         kill(second)
     again = minifactory(skid.folder, "run", short, "--samples", "0", *on_it)
     assert again.returncode == 2
@@ -108,10 +110,26 @@ def test_a_killed_run_is_taken_up_twice(skid: Standing, short: Path) -> None:
     assert [phase.path for phase in run.phases] == ["test.only.first", "test.only.second"]
     assert run.phases[0].reason == "6 mL"
     assert run.state == "Aborted"
+    assert [event.text.splitlines()[0] for event in run.events if event.category == "edit"] == ["version 1+1"]
+    assert (journal.parent / "recipe+1.yaml").is_file()
+    assert read_journal(journal)["version"] == "1+1"  # type: ignore[index]
     assert run.duration > float(str(position["time"]))
     nothing = minifactory(skid.folder, "run", short, "--resume", "last")
     assert nothing.returncode == 2
     assert "was cut short" in nothing.stderr
+
+
+def edit(folder: Path, case: Path, command: Going) -> None:
+    """Make the second phase longer, at the desk of the run."""
+    deadline = time.monotonic() + PATIENCE
+    while not list((folder / "home" / "orbits").glob(f"akta1-{command.process.pid}-*.json")):
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)
+    changed = folder / "changed.yaml"
+    text = (case / "recipe.yaml").read_text(encoding="utf-8")
+    changed.write_text(text.replace("until: 20 CV", "until: 21 CV"), encoding="utf-8")
+    done = minifactory(folder, "orbit", "edit", changed)
+    assert done.returncode == 0, done.stderr
 
 
 def kill(command: Going) -> None:

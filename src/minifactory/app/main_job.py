@@ -17,10 +17,10 @@ from minifactory.app.execute import Question, Watcher, file_analysis, run_recipe
 from minifactory.app.forecast import CaseForecast
 from minifactory.app.home import DATABASE
 from minifactory.app.links import Link, Options, open_link
-from minifactory.app.operating import as_changed
 from minifactory.app.original import original_run
 from minifactory.app.predict import Progress, predict, present_values, what_if
 from minifactory.app.unfinished import StartedRun, note_start
+from minifactory.app.versions import as_changed
 from minifactory.campaign.appraisal import appraise
 from minifactory.campaign.gate import GateResult, gate
 from minifactory.campaign.judge import Decision, Verdict, judge
@@ -176,7 +176,10 @@ def run_case(
         provenance = {**_provenance(case, options, link, prediction), **(notes or {})}
         started = datetime.now(UTC)
         samples = int(prediction.run.provenance.get("samples", "0"))
-        noted = StartedRun(identifier, folder / identifier, case.name, case.hashes, options, samples, started)
+        noted = StartedRun(
+            *(identifier, folder / identifier, case.name, case.hashes, options, samples, started),
+            answers=dict(answers or {}),
+        )
         with Writer(store, folder / "spool") as writer, _journal(noted) as journal:
             status = run_recipe(
                 case,

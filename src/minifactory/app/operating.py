@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from typing import Any
 from minifactory.app.case import Case
 from minifactory.app.discovery import announced
 from minifactory.app.home import pki_folder
+from minifactory.app.versions import forget, keep
 from minifactory.errors import Finding, InputError, MiniFactoryError, did_you_mean
 from minifactory.opcua.certificates import introduce, own_identity
 from minifactory.opcua.desk import DeskServer
 from minifactory.orbit.authority import Level
+from minifactory.orbit.current import version_after
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.engine import Engine
 from minifactory.orbit.hold_until import Then
@@ -67,8 +69,9 @@ class Desk:
 
     def __init__(self, engine: Engine, case: Case, folder: Path | None = None) -> None:
         self._engine, self._case, self._folder = engine, case, folder
-        self._recipe: Recipe = case.recipe
-        self._edits = 0
+        self._offered: dict[str, Recipe] = {}  # by the version that they would be, or are
+        self._undecided: Reply | None = None
+        self._changing = threading.Lock()  # one change after the other: each is made from the one before
         self._asked_to_stand = False
         self.log = RunLog(case.table)
         engine.subscribe(self.log)
@@ -317,11 +320,15 @@ class Desk:
 
     def _answer(self, actor: str, level: Level, request: Mapping[str, Any]) -> Said:
         name, text = str(request["name"]), str(request["text"])
-        changed = answered(self._recipe, {name: text})
-        bound, warnings = self._bound(changed)
         live = self._engine.live
-        said = self._told(live.answer(name, text, actor, bound if changed != self._recipe else None, level))
-        return self._kept(said, changed, warnings)
+        with self._changing:
+            changed = answered(self._recipe, {name: text})
+            bound, warnings = self._bound(changed)
+            if changed == self._recipe:
+                said = self._told(live.answer(name, text, actor, None, level))
+            else:
+                said = self._offer(changed, lambda: live.answer(name, text, actor, bound, level))
+        return said[0], said[1], {**said[2], **warnings}
 
     def _edit(self, actor: str, level: Level, request: Mapping[str, Any]) -> Said:
         changed = parse_recipe(str(request["recipe"]), self._case.plant, "edited recipe")
@@ -329,8 +336,10 @@ class Desk:
         if request.get("dry_run"):
             present = bind(self._recipe, self._case.plant, self._case.bound.skid)
             return True, difference(present, bound, self._case.table) or "nothing differs", warnings
-        said = self._told(self._engine.live.edit(bound, actor, str(request.get("note", "")), level))
-        return self._kept(said, changed, warnings)
+        note = str(request.get("note", ""))
+        with self._changing:
+            said = self._offer(changed, lambda: self._engine.live.edit(bound, actor, note, level))
+        return said[0], said[1], {**said[2], **warnings}
 
     def _bound(self, recipe: Recipe) -> tuple[BoundRecipe, dict[str, Any]]:
         """The bound recipe, free of static faults, and the warnings; InputError with all findings."""
@@ -339,16 +348,25 @@ class Desk:
             raise InputError(found.findings)
         return found.bound, {"warnings": [str(item) for item in found.findings]}
 
-    def _kept(self, said: Said, recipe: Recipe, result: dict[str, Any]) -> Said:
-        """Remember an accepted change, in the folder of the run too, for a restart."""
-        if not said[0]:
-            return said
-        if recipe != self._recipe:
-            self._recipe = recipe
-            if self._folder is not None:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                keep(self._folder, self._engine.status.version, recipe)
-        return said[0], said[1], {**said[2], **result}
+    @property
+    def _recipe(self) -> Recipe:
+        """The recipe that is in force."""
+        return self._offered.get(self._engine.live.version, self._case.recipe)
+
+    def _offer(self, recipe: Recipe, ask: Callable[[], Reply]) -> Said:
+        """What the scan says to a change to `recipe`, which by then is on disk for a restart."""
+        if self._undecided is not None and self._undecided.accepted is None:
+            remedy = "Wait until the run log tells what became of it."
+            raise InputError(Finding("desk", "a change before this one has not been decided", "", remedy))
+        version = version_after(self._engine.live.version)
+        if self._folder is not None:
+            keep(self._folder, version, recipe)
+        self._offered[version] = recipe
+        self._undecided = reply = ask()
+        said = self._told(reply)
+        if reply.accepted is not None and self._engine.live.version != version and self._folder is not None:
+            forget(self._folder, version)
+        return said
 
 
 def _then(word: str) -> Then:
@@ -357,28 +375,6 @@ def _then(word: str) -> Then:
     except ValueError:
         known = ", ".join(item.value for item in Then)
         raise InputError(Finding("--then", f'"{word}"', f"one of {known}")) from None
-
-
-def keep(folder: Path, version: str, recipe: Recipe) -> Path:
-    """Write the recipe as it is now into the folder of its run, whole or not at all."""
-    file = folder / "recipe-now.yaml"
-    fresh = folder / ".recipe-now.yaml"
-    fresh.write_text(
-        f"# as changed while it ran, version {version}\n{write_recipe(recipe)}", encoding="utf-8"
-    )
-    fresh.replace(file)
-    return file
-
-
-def as_changed(case: Case, folder: Path, version: str) -> Case:
-    """The case with the recipe that its run in `folder` was changed to while it ran (`version` says whether
-    it was, e.g. ``1+2``)."""
-    file = folder / "recipe-now.yaml"
-    if "+" not in version or not file.is_file():
-        return case
-    recipe = parse_recipe(file.read_text(encoding="utf-8"), case.plant, file.name)
-    bound = replace(bind(recipe, case.plant, case.bound.skid), version=version)
-    return replace(case, recipe=recipe, bound=bound)
 
 
 def told_to_peers(engine: Engine) -> str:

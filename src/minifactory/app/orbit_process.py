@@ -28,8 +28,9 @@ from minifactory.app.completeness import refuse_incomplete
 from minifactory.app.execute import controller, levels_of, supervise
 from minifactory.app.home import DATABASE, pki_folder
 from minifactory.app.links import LONGEST_SCAN, SCAN, Link
-from minifactory.app.operating import as_changed, open_desk, told_to_peers
+from minifactory.app.operating import open_desk, told_to_peers
 from minifactory.app.peers import Addresses, HeardPeers, Peers, ReadPeers, say_left, say_where
+from minifactory.app.versions import as_changed
 from minifactory.clock import Clock, RealClock, VirtualClock
 from minifactory.drivers import FreeRunningBackend, LockStepBackend
 from minifactory.errors import Finding, InputError, MiniFactoryError

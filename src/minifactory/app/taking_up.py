@@ -18,8 +18,8 @@ from minifactory.app.completeness import refuse_incomplete
 from minifactory.app.execute import Question, Watcher, take_up_run
 from minifactory.app.home import DATABASE
 from minifactory.app.links import open_link
-from minifactory.app.operating import as_changed
 from minifactory.app.unfinished import StartedRun
+from minifactory.app.versions import as_changed
 from minifactory.historian import Writer
 from minifactory.orbit.checkpoint import Checkpoint
 from minifactory.orbit.journal import Journal

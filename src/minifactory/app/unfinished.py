@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -44,6 +44,8 @@ class StartedRun:
         Draws of the prediction.
     started : datetime
         Wall time (UTC).
+    answers : dict of str to str
+        Those to the recipe's inputs that were given before the start.
     """
 
     identifier: str
@@ -53,6 +55,7 @@ class StartedRun:
     options: Options
     samples: int
     started: datetime
+    answers: dict[str, str] = field(default_factory=dict)
 
     @property
     def journal(self) -> Path:
@@ -93,6 +96,7 @@ def note_start(run: StartedRun) -> None:
         "speed": options.speed,
         "samples": run.samples,
         "started": run.started.isoformat(),
+        "answers": run.answers,
     }
     run.folder.mkdir(parents=True, exist_ok=True)
     fresh = run.folder / f".{NOTE}"
@@ -123,6 +127,7 @@ def started_runs(runs: Path) -> Iterator[StartedRun]:
                     ),
                     document["samples"],
                     datetime.fromisoformat(document["started"]),
+                    document.get("answers", {}),
                 )
             )
         except (OSError, ValueError, KeyError, TypeError):

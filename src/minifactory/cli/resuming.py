@@ -10,6 +10,7 @@ from minifactory.app.execute import ask_on_terminal
 from minifactory.app.home import runs_folder
 from minifactory.app.taking_up import resume_run
 from minifactory.app.unfinished import to_take_up
+from minifactory.app.versions import as_answered, as_changed
 from minifactory.cli.output import stderr
 from minifactory.cli.progress import live_status
 from minifactory.cli.signing_in import password_of
@@ -42,6 +43,7 @@ def resume(
         resume_several(case, identifier, policy, runs, as_json=as_json, open_record=open_record)
         return
     run, saved = to_take_up(place, case, identifier)
+    case = as_answered(case, run.answers)
     person = sys.stdin.isatty() and stderr.is_terminal
     with live_status() as live:
 
@@ -51,7 +53,7 @@ def resume(
             live.go_on()
             return answer
 
-        _, ended = resume_run(
+        status, ended = resume_run(
             case,
             run,
             saved,
@@ -71,5 +73,6 @@ def resume(
     warm_up()
     with bar() as progress:
         forecast = examine(case, run.samples, progress)
-    outcome = conclude(case, run.identifier, *forecast, place, (run.started, ended))
+    ran = as_changed(case, run.folder, status.version)
+    outcome = conclude(ran, run.identifier, *forecast, place, (run.started, ended))
     show_outcome(outcome, as_json=as_json, open_record=open_record)

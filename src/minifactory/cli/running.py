@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from minifactory.app.case import Case, open_case
+from minifactory.app.case import open_case
 from minifactory.app.execute import ask_on_terminal
 from minifactory.app.home import pki_folder, runs_folder
 from minifactory.app.links import Options
 from minifactory.app.main_job import Outcome, examine, run_case
 from minifactory.app.original import original_run
 from minifactory.app.unfinished import refuse_to_overrun
+from minifactory.app.versions import as_answered
 from minifactory.cli.checking import open_checked
 from minifactory.cli.kernels import warm_up
 from minifactory.cli.operating import pairs
@@ -24,8 +24,6 @@ from minifactory.cli.running_several import run_several
 from minifactory.cli.verdicts import tell_verdict
 from minifactory.errors import Finding, InputError
 from minifactory.orbit.status import Status
-from minifactory.recipe.check import check as check_recipe
-from minifactory.recipe.inputs import answered
 from minifactory.skid.faults import parse_fault
 
 FASTEST = 50.0
@@ -96,7 +94,7 @@ def run(
         refuse_inputs_of_several(answers)
         run_several(opened, chosen, runs, samples, as_json=as_json, open_record=open_record)
         return
-    case = with_answers(opened, answers)
+    case = as_answered(opened, answers)
     original_run(case)  # that it cannot be read is better known now than after the run
     for fault in chosen.faults:
         parse_fault(fault, case.table)
@@ -133,17 +131,6 @@ def refuse_inputs_of_several(answers: Mapping[str, str]) -> None:
     if answers:
         found = f"{', '.join(answers)} for a case on several skids"
         raise InputError(Finding("--input", found, "answers at the desk: minifactory orbit answer"))
-
-
-def with_answers(case: Case, answers: Mapping[str, str]) -> Case:
-    """The case with answers to its recipe's inputs put in; InputError when they do not fit."""
-    if not answers:
-        return case
-    recipe = answered(case.recipe, answers)
-    found = check_recipe(recipe, case.plant, case.bound.skid)
-    if not found.passed:
-        raise InputError(found.findings)
-    return replace(case, recipe=recipe, bound=found.bound)
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool, open_record: bool) -> None:

@@ -65,6 +65,14 @@ def canonical(content: Mapping[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
+def instruction_stage(entry: Entry) -> tuple[int, str, bool] | None:
+    """Number and stage of the instruction that `entry` tells of, and whether it is told again; else None."""
+    if entry.kind != documents.InstructionRecord.__name__:
+        return None
+    content = entry.content
+    return content["number"], content["stage"], content.get("again", False)
+
+
 def to_entry(document: Document) -> Entry:
     """The entry of any document but samples, which go into segments."""
     content = {

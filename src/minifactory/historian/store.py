@@ -7,9 +7,9 @@ Readers never wait for the writer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from minifactory.errors import EnvironmentFault, Finding, InputError, did_you_mean
 from minifactory.historian.audit import ORIGIN, Verification, genesis, link
-from minifactory.historian.entries import Entry
+from minifactory.historian.entries import Entry, instruction_stage
 from minifactory.historian.schema import (
     VERSION,
     entry_table,
@@ -169,6 +169,8 @@ class Store:
                 if entry.run not in tips:
                     tips[entry.run] = _tip(connection, entry)
                 ordinal, sequence, previous = tips[entry.run]
+                if _told_before(connection, ordinal, entry, rows):
+                    continue
                 digest = link(previous, sequence + 1, entry)
                 tips[entry.run] = (ordinal, sequence + 1, digest)
                 rows.append(
@@ -345,6 +347,20 @@ def _tip(connection: Connection, entry: Entry) -> tuple[int, int, str]:
     )
     tip = connection.execute(last).first()
     return (row.ordinal, tip.sequence, tip.hash) if tip else (row.ordinal, 0, row.genesis)
+
+
+def _told_before(
+    connection: Connection, ordinal: int, entry: Entry, rows: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether `entry` is told again, and stands in the run already or among the `rows` to come."""
+    told = instruction_stage(entry)
+    if told is None or not told[2]:
+        return False
+    query = select(entry_table.c.body).where(entry_table.c.run == ordinal, entry_table.c.kind == entry.kind)
+    bodies = [*connection.execute(query).scalars()]
+    bodies += [row["body"] for row in rows if row["run"] == ordinal and row["kind"] == entry.kind]
+    known = (instruction_stage(replace(entry, body=body)) for body in bodies)
+    return any(item is not None and item[:2] == told[:2] for item in known)
 
 
 def _index(connection: Connection, ordinal: int, entry: Entry) -> None:

@@ -29,7 +29,8 @@ class Checkpoint:
     lately that the record may not tell it yet. `collecting` tells since when (s since the start)
     the outlet's vessel has received, and how much (m3), `turning` the next vessel and the values (SI) of the
     valves that will show that it receives. `device_time` (s) and `device_volume` (m3) are
-    the equipment's own counters, by which the gap of a restart is measured.
+    the equipment's own counters, by which the gap of a restart is measured. `answers` are those to the
+    recipe's inputs, `waiting_at` the position of the phase that waits for some.
     """
 
     run: str
@@ -62,6 +63,8 @@ class Checkpoint:
     device_time: float | None = None
     device_volume: float | None = None
     ended: bool = False
+    answers: Mapping[str, str] = field(default_factory=dict)
+    waiting_at: int | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, object]:

@@ -18,7 +18,7 @@ class Current:
     """One run from loading to its end; `started` and `ended` in s of process time, None before.
 
     `answers` are those to the recipe's inputs; `waiting_at` is the position of the phase that waits for some
-    (None: none does), and `resume_for` who has answered the last of them; `edits` counts the live edits.
+    (None: none does), and `resume_for` who has answered the last of them.
     """
 
     identifier: str
@@ -30,7 +30,6 @@ class Current:
     forecast: Forecast | None = None
     answers: dict[str, str] = field(default_factory=dict)
     waiting_at: int | None = None
-    edits: int = 0
     resume_for: str = ""
     started: float | None = None
     ended: float | None = None
@@ -64,6 +63,18 @@ class Current:
     def under_way(self) -> bool:
         """Whether it has started and not ended."""
         return self.started is not None and self.ended is None
+
+
+def version_after(version: str) -> str:
+    """The version of a recipe after one more live edit: ``1`` -> ``1+1`` -> ``1+2``."""
+    base, edits = edits_of(version)
+    return f"{base}+{edits + 1}"
+
+
+def edits_of(version: str) -> tuple[str, int]:
+    """What a recipe's version was before its live edits, and how many there were."""
+    base, plus, number = version.rpartition("+")
+    return (base, int(number)) if plus and number.isdecimal() else (version, 0)
 
 
 def check_against(bound: BoundRecipe, table: TagTable, flow_tag: str | None) -> None:

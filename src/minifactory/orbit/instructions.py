@@ -20,7 +20,10 @@ from minifactory.signals import InstructionRefused, SignalBackend, TagTable
 
 @dataclass
 class Issued:
-    """An instruction on its way: number, arguments (SI), who asked, and what has been seen of it."""
+    """An instruction on its way: number, arguments (SI), who asked, and what has been seen of it.
+
+    `again`: it was completed before a restart, and the record may know.
+    """
 
     number: int
     name: str
@@ -31,6 +34,7 @@ class Issued:
     sent: bool = False
     processing: bool = False
     seen_running: bool = False
+    again: bool = False
 
     def latency(self, process: float) -> float:
         """Process time in s since it was asked for."""
@@ -120,9 +124,13 @@ class Instructions:
         accepted: bool,
         process: float,
         link: float,
+        again: bool = False,
     ) -> None:
-        """Go on with an instruction of the time before a restart: follow it, or send it with its number."""
-        issued = Issued(number, name, dict(arguments), source, process, link, sent=accepted)
+        """Go on with an instruction of the time before a restart: follow it, or send it with its number.
+
+        `again`: its completion had been seen, and may not be in the record.
+        """
+        issued = Issued(number, name, dict(arguments), source, process, link, sent=accepted, again=again)
         (self._open if accepted else self._queue).append(issued)
 
     def drop_waiting(self, name: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.orbit.alarms import Alarms
 from minifactory.orbit.authority import Level
-from minifactory.orbit.current import Current, check_against
+from minifactory.orbit.current import Current, check_against, version_after
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.hold_until import HoldUntil, Then
 from minifactory.orbit.instructions import Instructions
@@ -58,6 +58,12 @@ class Live:
         self._table, self._now, self._sequencer = table, now, sequencer
         self._instructions, self._alarms, self._recorder = instructions, alarms, recorder
         self._requests, self._use, self._flow_tag = requests, use, flow_tag
+
+    @property
+    def version(self) -> str:
+        """That of the recipe in force, changed as soon as a change is answered; empty without a run."""
+        current = self._sequencer.current
+        return "" if current is None else current.bound.version
 
     def skip(self, actor: str, level: Level = Level.OPERATOR) -> Reply:
         """Ask to end the phase that runs and go on with the next."""
@@ -199,7 +205,7 @@ class Live:
     def _replace(self, current: Current, bound: BoundRecipe) -> str:
         """Go on with `bound`, all of it or none; the number of the version."""
         check_against(bound, self._table, self._flow_tag)
-        version = f"{current.bound.version.partition('+')[0]}+{current.edits + 1}"
+        version = version_after(current.bound.version)
         bound = replace(bound, version=version)
         if current.waiting_at is not None and current.waiting_at < len(bound.phases):
             before, after = current.bound.phases, bound.phases
@@ -207,7 +213,6 @@ class Live:
                 raise self._refused("edit", "the phase that waits for an answer would be another", "")
         current.procedure.replace(bound)
         current.bound = current.procedure.bound
-        current.edits += 1
         self._use(bound)
         return version
 

@@ -172,6 +172,7 @@ class Recorder:
                 stage,
                 issued.latency(process),
                 message,
+                issued.again,
             )
         )
 

@@ -156,6 +156,7 @@ def take_up(
     """Put the parts of the controller where `saved` left them, moved on by what was found (times in s)."""
     origin = process - saved.time - found.gap
     current.started = origin
+    current.answers, current.waiting_at = dict(saved.answers), saved.waiting_at
     flowing = saved.state in _FLOWING and not saved.washing
     running = saved.state == State.RUNNING.value and not saved.washing
     current.procedure.take_up(
@@ -194,8 +195,9 @@ def take_up(
     if flowing and not any(_is_gradient(item, conduct) for item in saved.open if item not in accepted):
         gradient.elapse(found.volume)
     for item in (*saved.closed, *saved.open):
-        sent = item in accepted or item in saved.closed
-        instructions.take_up(item.number, item.name, item.arguments, item.source, sent, process, link)
+        again = item in saved.closed
+        sent = again or item in accepted
+        instructions.take_up(item.number, item.name, item.arguments, item.source, sent, process, link, again)
 
 
 def drop_unsent_gradient(instructions: Instructions, conduct: Conduct) -> None:

@@ -190,6 +190,11 @@ class Sequencer:
                 self.go(Command.RESUME, decided, "restart")
         if self.state not in (State.RUNNING, State.RESUMING):
             self._alarm("Restart", decided, Priority.HIGH)
+        if current.waiting_at is not None and self.state is State.PAUSED:
+            if asks := self._ask(current):
+                self.reason = f"{decided}; asks {asks}"
+            elif policy is OnRestart.RESUME:
+                current.resume_for = "restart"  # it was answered just before the end
         return decided
 
     def handed(self) -> tuple[object, ...]:
@@ -242,6 +247,8 @@ class Sequencer:
             device_time=image.last(words.process_time) if words.process_time else None,
             device_volume=image.last(words.pumped) if words.pumped else None,
             ended=current.ended is not None,
+            answers=dict(current.answers),
+            waiting_at=current.waiting_at,
             provenance=current.provenance,
         )
 
@@ -279,17 +286,19 @@ class Sequencer:
         if asked:
             current.waiting_at = position
             current.procedure.leave()
-            known = {item.name: item for item in current.bound.inputs}
-            for name in asked:
-                self._alarm(f"Input {name}", known[name].question, Priority.MEDIUM)
-            text = "; ".join(f"{name}: {known[name].question}" for name in asked)
-            self.go(Command.PAUSE, f"asks {text}", "recipe")
+            self.go(Command.PAUSE, f"asks {self._ask(current)}", "recipe")
             return
         current.waiting_at = None
         self._control(current, position)
         self._begin_phase(current, position)
         if current.procedure.done:
             self.go(Command.FINISH, "all phases are done", "recipe")
+
+    def _ask(self, current: Current) -> str:
+        """Alarm every question that is open; the questions in words."""
+        for name, question in current.open_questions():
+            self._alarm(f"Input {name}", question, Priority.MEDIUM)
+        return "; ".join(f"{name}: {question}" for name, question in current.open_questions())
 
     def _control(self, current: Current, position: int) -> None:
         """Let the recipe's controllers set what they set before the phase at `position`; nothing while

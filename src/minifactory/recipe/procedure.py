@@ -281,6 +281,7 @@ class Procedure:
             "reason": self._reason,
             "transfers": self._transfers.memory(),
             "waits": self._waits,
+            "left": self._left,
             "control": self.control.record(),
         }
         tube = (self._tube, self._tube_began)
@@ -320,6 +321,8 @@ class Procedure:
             self._wait(position, phase, started)
         else:
             self._enter(position, started)
+        if rest.get("left"):
+            self.leave()
         self.phase_time, self.phase_volume = time, volume
         self.cancelled = set(rest.get("cancelled", ()))
         self.passed_over = set(rest.get("passed_over", ()))

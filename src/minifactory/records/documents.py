@@ -197,7 +197,8 @@ class InstructionRecord(Document):
     """One stage in the life of a one-shot instruction.
 
     `number` grows by one with every instruction of a run; `arguments` are SI; `source` is who asked (phase,
-    watch, interlock, operator); `latency` is the process time in s since it was issued.
+    watch, interlock, operator); `latency` is the process time in s since it was issued. `again`: told again
+    by a controller that came back, for it cannot know what the record has; the store takes it in once.
     """
 
     number: int
@@ -207,6 +208,7 @@ class InstructionRecord(Document):
     stage: Stage
     latency: float = 0.0
     message: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
