@@ -1,6 +1,6 @@
 """Virtual design, measured: the published study, sampling speed, and whether stated probabilities hold.
 
-python -m benchmarks.design leweke|samples|cluster|batches [--count N] [--keep FILE]
+python -m benchmarks.design leweke|samples|cluster|batches [--count N] [--runs FOLDER]
 """
 
 from __future__ import annotations
@@ -14,23 +14,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from distributed import Client
 from tests.design import leweke
 from tests.engine.verification import PROTEINS
 
 from minifactory.app.case import open_case
 from minifactory.app.cluster import DaskCluster
-from minifactory.app.designing import description_of, limits_of
+from minifactory.app.designing import Choices, description_of, design, limits_of
 from minifactory.app.workers import LocalProcesses
 from minifactory.design.ledger import Ledger
 from minifactory.design.optimisation import Effort, optimise
-from minifactory.design.robustness import Probability, robustness
+from minifactory.design.robustness import robustness
 from minifactory.design.search import Limit, Objective
 from minifactory.design.uncertainty import Factor, factors_of
 from minifactory.design.whole_case import WholeCase
@@ -144,62 +142,13 @@ def _cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
                 process.wait()
 
 
-def _batch(job: tuple[Path, int]) -> tuple[float, float, float]:
-    """Yield, purity and pool volume of one virtual batch whose truth is a draw as in the design."""
-    from minifactory.app.links import Options
-    from minifactory.app.main_job import examine, run_case
+def batches(case: Path, count: int, runs: Path) -> dict[str, Any]:
+    """What the study `verify` finds: stated probabilities beside the shares of virtual batches.
 
-    folder, seed = job
-    with tempfile.TemporaryDirectory() as place:
-        honest = _without_mismatch(folder, Path(place) / "case")
-        case = open_case(honest)
-        prediction, passed = examine(case, 0)
-        options = Options(in_memory=True, seed=seed)
-        done = run_case(case, options, Path(place) / "runs", prediction, passed)
-    figures = done.performance
-    if figures is None:
-        return np.nan, np.nan, np.nan
-    return figures["yield"], figures["purity"], figures["pool_volume"]
-
-
-def _without_mismatch(folder: Path, place: Path) -> Path:
-    """A copy of a case whose virtual skid's truth is a plain draw from the stated uncertainties."""
-    place.mkdir()
-    for path in folder.glob("*.yaml"):
-        text = path.read_text(encoding="utf-8")
-        (place / path.name).write_text(text.split("\nmismatch:")[0], encoding="utf-8")
-    return place
-
-
-def batches(folder: Path, count: int, limits: dict[str, float], keep: Path | None) -> dict[str, Any]:
-    """How often virtual batches meet limits, beside the stated probability.
-
-    A line per batch is appended to `keep`; seeds that it holds are not run again.
+    What is known in `runs` is not computed again.
     """
-    case = open_case(folder)
-    description = description_of(case)
-    asked = [Limit("yield", True, limits["yield"]), Limit("purity", True, limits["purity"])]
-    factors = factors_of(description.plant.parameters)
-    stated = robustness(
-        WholeCase(description, elements=4), factors, asked, Ledger(None, LocalProcesses(2)), 1000, seed=3
-    )
-    known: dict[int, list[float]] = {}
-    if keep is not None and keep.exists():
-        known = {line["seed"]: line["figures"] for line in map(json.loads, keep.read_text().splitlines())}
-    wanted = [(folder, seed) for seed in range(count) if seed not in known]
-    with ProcessPoolExecutor(2) as pool:
-        for (_, seed), figures in zip(wanted, pool.map(_batch, wanted), strict=True):
-            known[seed] = list(figures)
-            if keep is not None:
-                with keep.open("a") as file:
-                    file.write(json.dumps({"seed": seed, "figures": known[seed]}) + "\n")
-    found = [known[seed] for seed in range(count)]
-    met = sum(one[0] >= limits["yield"] and one[1] >= limits["purity"] for one in found)
-    return {
-        "stated": str(stated.together),
-        "met by virtual batches": str(Probability(met, count)),
-        "each": found,
-    }
+    done = design(open_case(case), "verify", Choices(batches=count, workers=2), runs)
+    return done.as_dict()
 
 
 def main() -> None:
@@ -207,7 +156,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("leweke", "samples", "cluster", "batches"))
     parser.add_argument("--count", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="file with a line per batch, to go on from")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of batches, to go on from")
+    parser.add_argument("--case", type=Path, default=CASE, help="whose batches")
     chosen = parser.parse_args()
     if chosen.what == "leweke":
         result = published_study()
@@ -216,7 +166,7 @@ def main() -> None:
     elif chosen.what == "cluster":
         result = clustered(chosen.count or 10_000)
     else:
-        result = batches(CASE, chosen.count or 200, {"yield": 0.935, "purity": 0.998}, chosen.keep)
+        result = batches(chosen.case, chosen.count or 200, chosen.runs)
     print(json.dumps(result, indent=2))
 
 

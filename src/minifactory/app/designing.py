@@ -35,7 +35,8 @@ Progress = Callable[[str, float], None]
 STUDIES = "studies"
 ROUNDS = 3
 """Searches with larger reserves, until the limits are met with the confidence asked for."""
-RESERVE_SAMPLES = 100
+ON_SEVERAL_SKIDS = ("optimise", "robustness", "design-space", "experiment", "verify")
+"""Kinds of study that ask for whole runs only, on however many skids."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Choices:
     workers: int | None = None
     cluster: str = ""
     output: Path | None = None
+    batches: int | None = None
+    of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,8 @@ class Designed:
 class Desk:
     """Everything a study works with.
 
-    `recommended` is set by studies that recommend another description, `files` (name -> text) by those that
-    change other files of the case as well.
+    `recommended` is set by studies that recommend another description, `files` (name -> text) and `limits` by
+    those after which other files of the case and other limits hold.
     """
 
     case: Case
@@ -120,6 +123,7 @@ class Desk:
     output: Path | None = None
     recommended: Description | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[Limit, ...] | None = None
     notes: dict[str, str] = field(default_factory=dict)
 
     def problem(self) -> WholeCase:
@@ -223,6 +227,7 @@ def design(
     study, description = open_study(case, name)
     study = _chosen(without_varied(study), choices)
     _refuse_unready(study, choices)
+    _refuse_several(case, study)
     executor: Executor
     cluster = DaskCluster(choices.cluster) if choices.cluster else None
     if cluster is not None:
@@ -268,6 +273,17 @@ def _chosen(study: Study, choices: Choices) -> Study:
     if choices.evaluations is not None:
         effort = changed.get("effort", study.effort)
         changed["effort"] = replace(effort, evaluations=choices.evaluations)
+    asked = {name: getattr(choices, name) for name in ("batches", "of") if getattr(choices, name) is not None}
+    if asked and study.kind != "verify":
+        raise InputError(
+            Finding(
+                "--" + " and --".join(asked),
+                f"for the study {study.name} of kind {study.kind}",
+                "a study of kind verify",
+                f"E.g. minifactory design CASE verify --of {study.name}.",
+            )
+        )
+    changed["verifying"] = replace(study.verifying, **asked)
     return replace(study, **changed)
 
 
@@ -284,11 +300,22 @@ def _refuse_unready(study: Study, choices: Choices) -> None:
         )
 
 
+def _refuse_several(case: Case, study: Study) -> None:
+    if len(case.bounds) > 1 and study.kind not in ON_SEVERAL_SKIDS:
+        raise InputError(
+            Finding(
+                f"study {study.name}",
+                f"of kind {study.kind}, for a recipe on {len(case.bounds)} skids ({', '.join(case.bounds)})",
+                f"one skid, or a study of kind {', '.join(ON_SEVERAL_SKIDS)}",
+            )
+        )
+
+
 def _stamp(description: Description, study: Study) -> str:
     return content_hash(description.fingerprint, repr(study))[:8]
 
 
-def keep(folder: Path, candidates: Any, evaluations: Any) -> None:
+def keep(folder: Path, candidates: Any, evaluations: Any, name: str = "candidates") -> None:
     """Write candidates and figures of a study as one Parquet table beside its report."""
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table_of(candidates, evaluations), folder / "candidates.parquet")
+    pq.write_table(table_of(candidates, evaluations), folder / f"{name}.parquet")

@@ -18,7 +18,7 @@ from minifactory.app.case import Case
 from minifactory.app.links import Link
 from minifactory.app.operating import Desk, open_desk
 from minifactory.errors import EquipmentError, Finding
-from minifactory.historian import Writer
+from minifactory.historian import Store, Writer, load_run
 from minifactory.orbit.checkpoint import Checkpoint
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.engine import Engine
@@ -309,6 +309,15 @@ def supervise(
     if watcher is not None:
         watcher(status)
     return status
+
+
+def finish_run(case: Case, link: Link, writer: Writer, store: Store, identifier: str, status: Status) -> None:
+    """Close the link after the run `identifier`, and put what a laboratory would find into its record."""
+    writer.flush()
+    link.backend.close()
+    found = link.finish(status.link == "good")
+    if found is not None:
+        file_analysis(case, writer, load_run(store, identifier, ()), found, link.clock.wall())
 
 
 def file_analysis(case: Case, writer: Writer, run: Run, found: Contents, wall: datetime) -> None:

@@ -26,6 +26,7 @@ from minifactory.signals import SignalBackend
 if TYPE_CHECKING:  # what a skid of our own needs is loaded where one is made
     from minifactory.opcua.process import ServerProcess
     from minifactory.skid.contents import Contents
+    from minifactory.skid.virtual import VirtualSkid
 
 SCAN = 0.1
 """s of real time between two scans of a free-running skid, unless LONGEST_SCAN asks for less."""
@@ -130,7 +131,6 @@ def open_link(case: Case, options: Options) -> Iterator[Link]:
 
 @contextmanager
 def _in_memory(case: Case, options: Options) -> Iterator[Link]:
-    from minifactory.skid.contents import contents
     from minifactory.skid.server import open_skid
 
     source = open_skid(
@@ -138,11 +138,17 @@ def _in_memory(case: Case, options: Options) -> Iterator[Link]:
         identical=options.identical,
         noise=options.noise,
     )
-    backend = InMemoryBackend(source)
-    yield Link(
-        backend=backend,
+    yield memory_link(source, options.scan)
+
+
+def memory_link(source: VirtualSkid, scan: float) -> Link:
+    """The way to a virtual skid in this process, in lock-step, `scan` s of process time at a time."""
+    from minifactory.skid.contents import contents
+
+    return Link(
+        backend=InMemoryBackend(source),
         clock=VirtualClock(wall_start=datetime.now(UTC)),
-        policy=Policy.in_lock_step(options.scan),
+        policy=Policy.in_lock_step(scan),
         origin="virtual skid",
         name="in memory",
         finish=lambda _answers: contents(source),

@@ -13,7 +13,7 @@ from typing import Any
 
 from minifactory.app.case import Case
 from minifactory.app.completeness import refuse_incomplete
-from minifactory.app.execute import Question, Watcher, file_analysis, run_recipe
+from minifactory.app.execute import Question, Watcher, finish_run, run_recipe
 from minifactory.app.forecast import CaseForecast
 from minifactory.app.home import DATABASE
 from minifactory.app.links import Link, Options, open_link
@@ -195,11 +195,7 @@ def run_case(
                 answers=answers,
             )
             ended = datetime.now(UTC)
-            writer.flush()
-            link.backend.close()
-            found = link.finish(status.link == "good")
-            if found is not None:
-                file_analysis(case, writer, load_run(store, identifier, ()), found, link.clock.wall())
+            finish_run(case, link, writer, store, identifier, status)
     tell(f"The run ended in state {status.state.value}: {status.reason.rstrip('.')}.")
     refuse_incomplete(writer, str(folder / DATABASE))
     ran = as_changed(case, folder / identifier, status.version)

@@ -9,9 +9,9 @@ import numpy as np
 from minifactory.app.case import Case
 from minifactory.app.predict import SAMPLE_TOLERANCE, SEED, Progress
 from minifactory.campaign.appraisal import appraise
-from minifactory.errors import Finding, InputError, SolverError
-from minifactory.plant.network import shared_vessels
+from minifactory.errors import SolverError
 from minifactory.plant.parameters import ParameterSet
+from minifactory.records.appraisal import whole_run
 from minifactory.records.performance import Performance
 from minifactory.records.plant_run import PlantRun
 from minifactory.records.prediction import Prediction
@@ -61,21 +61,7 @@ def as_one(case: Case, plant: PlantRun) -> Run:
     InputError
         No pool is named and no vessel with the purpose pool ends the chain, or no skid fills it.
     """
-    return plant.whole(collecting(case, plant), shared_vessels(case.plant).keys())
-
-
-def collecting(case: Case, plant: PlantRun) -> str:
-    """The skid that fills the pool of the targets; InputError as :func:`as_one`."""
-    shared = shared_vessels(case.plant)
-    ends = [
-        name for name, vessel in case.plant.vessels.items() if vessel.purpose == "pool" and name not in shared
-    ]
-    pool = case.targets.pool or (ends[0] if len(ends) == 1 else "")
-    for skid, run in plant.runs.items():
-        if any(item.vessel == pool for item in run.pools):
-            return skid
-    found = f'no skid fills the pool "{pool}"' if pool else f"{len(ends)} pools end the chain"
-    raise InputError(Finding("targets.yaml", found, "the vessel of the product", "Name it: pool: VESSEL."))
+    return whole_run(plant, case.plant, case.targets.pool)
 
 
 def _drawn(case: Case, parameters: ParameterSet) -> Run | None:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from minifactory.app.designing import ROUNDS, Desk, keep
+from minifactory.app.designing import ROUNDS, Desk, keep, open_study
 from minifactory.app.recommended import scaled_files
 from minifactory.app.sequencing import sequence
+from minifactory.app.verifying import verified
 from minifactory.design.candidates import Evaluation, FloatArray, column_of
 from minifactory.design.collecting import Outlet, outlet_of, with_cuts
+from minifactory.design.description import Description
 from minifactory.design.information import experiments, possible
 from minifactory.design.optimisation import Effort, Optimum, knee, optimise
 from minifactory.design.pages import further, reports
 from minifactory.design.pages.page import Page
 from minifactory.design.pooling import Wanted, best_cuts
+from minifactory.design.reading import without_varied
 from minifactory.design.robustness import Robustness, base_for, robustness
 from minifactory.design.scaling import scaled
 from minifactory.design.scheduling import schedule
 from minifactory.design.search import Space
 from minifactory.design.space import design_space
 from minifactory.design.study import Collected
-from minifactory.design.uncertainty import candidates_at
+from minifactory.design.uncertainty import Factor, candidates_at
 from minifactory.design.whole_case import WholeCase
+from minifactory.errors import Finding, InputError
 from minifactory.records.appraisal import appraise_in
 from minifactory.records.performance import product_of
 from minifactory.twin.simulate import simulate
@@ -243,6 +247,7 @@ def scale(desk: Desk) -> Page:
         (after,) = desk.ledger.evaluate(replace(problem, description=found.description), [{}])
         desk.recommended = found.description
         desk.files = scaled_files(desk.case, found.factors)
+        desk.limits = found.factors.limits(desk.study.limits)
     return further.scale_page(desk.title, found, before, after, faults, desk.study.limits, desk.provenance())
 
 
@@ -267,6 +272,46 @@ def experiment(desk: Desk) -> Page:
     return further.experiment_page(desk.title, desk.description, found, desk.provenance(problem))
 
 
+def verify(desk: Desk) -> Page:
+    """What Orbit makes of the case on virtual skids, or of what another study recommends.
+
+    Raises
+    ------
+    InputError
+        There is no such study, or it recommends nothing.
+    """
+    name = desk.study.verifying.of
+    if not name:
+        return verified(desk, "the case as it is")
+    study, description = open_study(desk.case, name)
+    other = replace(desk, study=without_varied(study), description=description)
+    if study.kind in RECOMMENDING:
+        STUDY[study.kind](other)
+    if other.recommended is None:
+        found = f'the study "{name}" of kind {study.kind} recommends nothing'
+        expected = f"a study that recommends a recipe: {', '.join(RECOMMENDING)}"
+        remedy = "Leave it out to verify the case as it is."
+        raise InputError(Finding(f"study {desk.study.name}", found, expected, remedy))
+    desk.recommended, desk.files = other.recommended, other.files
+    desk.description = other.recommended
+    asked = desk.study
+    desk.study = replace(
+        asked,
+        limits=other.limits or other.study.limits,
+        factors=_known(other.study.factors, other.recommended),
+        prices=other.study.prices,
+    )
+    return verified(desk, f"what the study {name} recommends")
+
+
+def _known(factors: Sequence[Factor], description: Description) -> tuple[Factor, ...]:
+    """The factors around the values that the recommended description states, without those it has no more."""
+    found = description.quantities
+    return tuple(replace(one, value=found[one.reference].value) for one in factors if one.reference in found)
+
+
+RECOMMENDING = ("pool", "optimise", "scale", "sequence")
+"""Kinds of study that write a case."""
 STUDY: dict[str, Callable[[Desk], Page]] = {
     "pool": pool,
     "robustness": robust,
@@ -276,4 +321,5 @@ STUDY: dict[str, Callable[[Desk], Page]] = {
     "schedule": plan,
     "experiment": experiment,
     "sequence": sequence,
+    "verify": verify,
 }

@@ -28,7 +28,8 @@ from minifactory.app.home import DATABASE, pki_folder
 from minifactory.app.links import LAST_WORD, Options
 from minifactory.app.orbit_process import PlantNote, checkpoint_in
 from minifactory.app.predict_plant import PlantPrediction
-from minifactory.app.run_plant import PlantOutcome, concluded, file_contents, provenance
+from minifactory.app.run_plant import PlantOutcome, concluded
+from minifactory.app.scan_plant import file_contents, provenance
 from minifactory.campaign.gate import GateResult
 from minifactory.drivers import LockStepBackend
 from minifactory.errors import EquipmentError, Finding, InputError, MiniFactoryError

@@ -15,7 +15,7 @@ from minifactory.design.pages.page import Table
 
 def run_study(folder: Path, study: str, choices: Choices, runs: Path | None, as_json: bool) -> None:
     """Run a study, print what a person needs, say where the report is; exit 1 when it falls short."""
-    case = open_checked(folder)
+    case = open_checked(folder, several=True)
     warm_up()
     with bar() as progress:
         done = design(case, study, choices, runs_folder(runs), progress)

@@ -242,16 +242,22 @@ def design_case(
     seed: Annotated[int | None, typer.Option(min=0, help="Of samples and search.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes of this machine.")] = None,
     cluster: Annotated[str, typer.Option(help="A Dask scheduler, tls://host:port.", metavar="URL")] = "",
+    batches: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Virtual batches of verify.")
+    ] = None,
+    of: Annotated[
+        str | None, typer.Option(help="Verify what this study recommends.", metavar="STUDY")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Recommended case.")] = None,
     runs: Runs = None,
     as_json: Json = False,
 ) -> None:
-    """Virtual design: pool, optimise, robustness, design-space, scale, schedule, experiment."""
+    """Virtual design: from cuts and optima to batches that verify what is stated."""
     from minifactory.app.designing import Choices
     from minifactory.cli import designing
 
     with told(as_json):
-        choices = Choices(samples, indices, seed, evaluations, workers, cluster, output)
+        choices = Choices(samples, indices, seed, evaluations, workers, cluster, output, batches, of)
         designing.run_study(case, study, choices, runs, as_json)
 
 

@@ -82,6 +82,12 @@ class Description:
         return bind(self.recipe, self.plant, self.skid)
 
     @cached_property
+    def bounds(self) -> Mapping[str, BoundRecipe]:
+        """The recipe for every skid that it runs on."""
+        skids = dict.fromkeys([self.skid, *(procedure.skid for procedure in self.recipe.procedure)])
+        return {name: bind(self.recipe, self.plant, name) for name in skids}
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of all of it."""
         return content_hash(dict(self.texts), self.skid, str(self.product), str(self.pool), dict(self.sums))
@@ -130,6 +136,10 @@ class Description:
     def is_parameter(self, reference: str) -> bool:
         """Whether `reference` is a model parameter: what may differ while recipe and factory stay."""
         return reference in self.plant.parameters and reference not in self._of_recipe
+
+    def is_of_recipe(self, reference: str) -> bool:
+        """Whether `reference` is a quantity of the recipe."""
+        return reference in self._of_recipe
 
     @cached_property
     def _of_recipe(self) -> frozenset[str]:
@@ -188,10 +198,10 @@ class Description:
     def faults(self) -> tuple[Finding, ...]:
         """What the static check finds wrong with it (errors only), and why it cannot be loaded at all."""
         try:
-            found = check(self.recipe, self.plant, self.skid).findings
+            found = [item for name in self.bounds for item in check(self.recipe, self.plant, name).findings]
         except InputError as fault:
             return fault.findings
-        return tuple(item for item in found if item.severity == "error")
+        return tuple(dict.fromkeys(item for item in found if item.severity == "error"))
 
 
 def text_of(value: float, kind: Kind) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 import yaml  # type: ignore[import-untyped]
 
 from minifactory.errors import Finding, InputError
+from minifactory.plant.nodes import PARSER
 
 _INDEX = re.compile(r"\[(\d+)\]$")
 _PLAIN = re.compile(r"[A-Za-z0-9%][A-Za-z0-9 %./*^+>=<_()-]*")
@@ -24,7 +25,7 @@ def with_texts(text: str, file: str, values: Mapping[str, str], remark: str = ""
     InputError
         With every path that does not stand in the file.
     """
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=PARSER)
     findings, cuts = [], []
     for path, value in values.items():
         node = _find(root, path)
@@ -48,7 +49,7 @@ def with_texts(text: str, file: str, values: Mapping[str, str], remark: str = ""
 
 def without_unknown(text: str, section: str, known: Collection[str]) -> str:
     """`text` without the entries of a block whose names are not `known`."""
-    block = _find(yaml.compose(text, Loader=yaml.SafeLoader), section)
+    block = _find(yaml.compose(text, Loader=PARSER), section)
     if not isinstance(block, yaml.MappingNode):
         return text
     lines = text.splitlines(keepends=True)

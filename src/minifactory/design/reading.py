@@ -20,34 +20,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from minifactory.design.description import Description
-from minifactory.design.figures import KNOWN, Prices, kind_of_figure
+from minifactory.design.figures import KNOWN, kind_of_figure
 from minifactory.design.levels import level_references, with_levels
-from minifactory.design.optimisation import Effort
 from minifactory.design.search import Limit, Objective, Variable
-from minifactory.design.study import KINDS, Collected, Demand, Levels, Scaling, Sequencing, Study
+from minifactory.design.study import KINDS, Levels, Study
+from minifactory.design.study_blocks import (
+    COUNT,
+    collected,
+    demand,
+    effort,
+    prices,
+    scaling,
+    sequencing,
+    verifying,
+)
 from minifactory.design.uncertainty import Factor, factors_of, parse_spread
 from minifactory.errors import InputError, did_you_mean
 from minifactory.plant import nodes
 from minifactory.plant.document import Reader, Report, open_document, open_text
 from minifactory.records.limits import parse_limit
-from minifactory.units import (
-    FRACTION,
-    LENGTH,
-    MASS,
-    MASS_CONCENTRATION,
-    NUMBER,
-    TIME,
-    Kind,
-    parse,
-)
+from minifactory.units import FRACTION, Kind
 
-COUNT = Kind("number", "", "", 0.0, 1e7, bare=True)
-PRICE_VOLUME = Kind("price per volume", "1/m^3", "1/L", 0.0)
-PRICE_MASS = Kind("price per mass", "1/kg", "1/g", 0.0)
-PRICE_TIME = Kind("price per time", "1/s", "1/h", 0.0)
-EFFORT = Effort(population=20, evaluations=240, polish=80)
-"""Of a search over a whole case, whose candidates take tenths of a second each."""
-RULES = ("residence time", "velocity")
 SENSES = ("maximise", "minimise")
 
 
@@ -112,15 +105,16 @@ def read_study(
         samples=int(top.value("samples", COUNT, _SAMPLES.get(kind, 200))),
         indices=int(top.value("indices", COUNT)) if "indices" in top else None,
         seed=int(top.value("seed", COUNT, 1)),
-        effort=_effort(top),
-        prices=_prices(top, description),
+        effort=effort(top),
+        prices=prices(top, description),
         levels=levels,
-        collected=tuple(_collected(top, description)),
+        collected=tuple(collected(top, description)),
         grid=int(top.value("grid", COUNT, 7, 3, 41)),
         confidence=top.value("confidence", FRACTION, 0.9, 0.0, 1.0),
-        scaling=_scaling(top),
-        demand=_demand(top),
-        sequencing=_sequencing(top, description),
+        scaling=scaling(top),
+        demand=demand(top),
+        sequencing=sequencing(top, description),
+        verifying=verifying(top),
     )
     top.finish()
     _check(top, study)
@@ -135,6 +129,7 @@ _SAMPLES = {
     "pool": 200,
     "experiment": 64,
     "sequence": 24,
+    "verify": 1000,
 }
 
 
@@ -292,123 +287,6 @@ def _factors(top: Reader, description: Description) -> list[Factor]:
         else {one.reference: one for one in factors_of(description.plant.parameters)}
     )
     return list({**stated, **own}.values())
-
-
-def _effort(top: Reader) -> Effort:
-    block, usual = top.section("search"), EFFORT
-    effort = Effort(
-        population=int(block.value("population", COUNT, usual.population, 4, 4096)),
-        evaluations=int(block.value("evaluations", COUNT, usual.evaluations, 4)),
-        polish=int(block.value("polish", COUNT, usual.polish)),
-        seed=int(top.value("seed", COUNT, usual.seed)),
-    )
-    block.finish()
-    return effort
-
-
-def _prices(top: Reader, description: Description) -> Prices | None:
-    if "prices" not in top:
-        return None
-    block = top.section("prices")
-    currency = block.text("currency", "")
-    inside = block.section("buffers")
-    buffers = {}
-    for vessel in inside.keys:
-        if vessel not in description.plant.vessels:
-            inside.fail(
-                f'no vessel "{vessel}"', remedy=did_you_mean(vessel, description.plant.vessels), key=vessel
-            )
-        buffers[vessel] = _price(inside, vessel, PRICE_VOLUME, currency)
-    prices = Prices(
-        currency=currency,
-        resin=_price(block, "resin", PRICE_VOLUME, currency),
-        cycles=block.value("resin_cycles", COUNT, 1.0, 1.0),
-        buffers=buffers,
-        buffer=_price(block, "buffer", PRICE_VOLUME, currency),
-        feed=_price(block, "feed", PRICE_MASS, currency),
-        hour=_price(block, "time", PRICE_TIME, currency),
-    )
-    block.finish()
-    return prices
-
-
-def _price(block: Reader, key: str, kind: Kind, currency: str) -> float:
-    """``1200 EUR/L`` in the study's currency; 0 when it is not stated."""
-    text = block.text(key, "")
-    if not text:
-        return 0.0
-    said = text.replace(currency, "1", 1) if currency and currency in text else text
-    number, _, rest = said.partition(" ")
-    try:
-        return parse(f"{number} {rest.strip()}", kind, where=block.where(key)).value
-    except InputError:
-        unit = kind.shown.replace("1/", f"{currency or 'EUR'}/")
-        block.fail(
-            f'"{text}" is no {kind.name}', f'e.g. "10 {unit}", with "currency: {currency or "EUR"}"', key=key
-        )
-        return 0.0
-
-
-def _collected(top: Reader, description: Description) -> list[Collected]:
-    found = []
-    proteins = [name for name, one in description.plant.species.items() if one.role.is_protein]
-    for block in top.members("collect"):
-        if block.name not in proteins:
-            block.fail(f'no protein "{block.name}"', remedy=did_you_mean(block.name, proteins))
-        found.append(
-            Collected(
-                component=block.name,
-                purity=block.value("purity", FRACTION, 0.0),
-                recovery=block.value("yield", FRACTION, 0.0),
-                concentration=block.value("concentration", MASS_CONCENTRATION, 0.0),
-                weight=block.value("weight", NUMBER, 1.0, 0.0),
-                fractions=int(block.value("fractions", COUNT, 1, 1, 4)),
-            )
-        )
-        block.finish()
-    return found
-
-
-def _scaling(top: Reader) -> Scaling:
-    block = top.section("scale")
-    height = block.quantity("bed_height", LENGTH, required=False)
-    scaling = Scaling(
-        hardware=block.text("hardware", ""),
-        bed_height=None if height is None else height.value,
-        column=block.text("column", ""),
-        system=block.text("system", ""),
-        rule=block.choice("rule", RULES, RULES[0]),
-    )
-    block.finish()
-    return scaling
-
-
-def _demand(top: Reader) -> Demand:
-    block, usual = top.section("demand"), Demand()
-    demand = Demand(
-        product=block.value("product", MASS, usual.product),
-        batches=int(block.value("batches", COUNT, usual.batches, 1)),
-        skids=int(block.value("skids", COUNT, usual.skids, 1)),
-        changeover=block.value("changeover", TIME, usual.changeover),
-        analyses=int(block.value("analyses", COUNT, usual.analyses)),
-        analysis_time=block.value("analysis_time", TIME, usual.analysis_time),
-        hours_per_day=block.value("hours_per_day", TIME, usual.hours_per_day, 60.0, 86_400.0),
-    )
-    block.finish()
-    return demand
-
-
-def _sequencing(top: Reader, description: Description) -> Sequencing:
-    block = top.section("sequence")
-    inside = block.section("columns")
-    columns = {}
-    for name in inside.keys:
-        if name not in description.plant.columns:
-            inside.fail(f'no column "{name}"', remedy=did_you_mean(name, description.plant.columns), key=name)
-        columns[name] = tuple(inside.texts(name))
-    inside.finish()
-    block.finish()
-    return Sequencing(columns)
 
 
 def _check(top: Reader, study: Study) -> None:

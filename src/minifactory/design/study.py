@@ -19,6 +19,7 @@ KINDS = (
     "schedule",
     "experiment",
     "sequence",
+    "verify",
 )
 
 
@@ -96,6 +97,27 @@ class Sequencing:
 
 
 @dataclass(frozen=True)
+class Verifying:
+    """What `verify` executes.
+
+    Parameters
+    ----------
+    of : str
+        The study whose recommendation is run; empty: the case as it is.
+    batches : int
+    scan : float
+        s of process time between two scans of the controllers.
+    mismatch : bool
+        Whether truths also have the mismatch that the parameters declare, which no prediction knows.
+    """
+
+    of: str = ""
+    batches: int = 200
+    scan: float = 1.0
+    mismatch: bool = False
+
+
+@dataclass(frozen=True)
 class Study:
     """A study of a case.
 
@@ -125,6 +147,7 @@ class Study:
     scaling : Scaling
     demand : Demand
     sequencing : Sequencing
+    verifying : Verifying
     window : tuple of str
         First and last phase from which `pool` may collect; empty: elution.
     """
@@ -147,3 +170,4 @@ class Study:
     scaling: Scaling = field(default_factory=Scaling)
     demand: Demand = field(default_factory=Demand)
     sequencing: Sequencing = field(default_factory=Sequencing)
+    verifying: Verifying = field(default_factory=Verifying)

@@ -24,10 +24,11 @@ from minifactory.errors import InputError, MiniFactoryError, SolverError
 from minifactory.numerics.kernels import sources_hash
 from minifactory.plant.model import Plant
 from minifactory.plant.parameters import ParameterSet
+from minifactory.records.appraisal import whole_run
 from minifactory.records.run import Run
 from minifactory.twin.flowsheet import ELEMENTS
 from minifactory.twin.signals import Stretch
-from minifactory.twin.simulate import simulate
+from minifactory.twin.simulate import simulate, simulate_plant
 from minifactory.units import VOLUME, show
 
 TOLERANCE = 1e-3
@@ -107,6 +108,8 @@ class WholeCase:
         if faults:
             return [Evaluation({}, str(faults[0]))] * len(batch)
         sets = [self.description.parameters(values) for values in batch]
+        if len(changed.bounds) > 1:
+            return [self._together(changed, one) for one in sets]
         stated = [any(self.description.is_parameter(key) for key in values) for values in batch]
         if self.frozen and any(stated):
             course = self._course(changed)
@@ -137,6 +140,24 @@ class WholeCase:
             return Evaluation({}, str(fault.findings[0]))
         return self._figures(Followed(run, _lost(run, passed, changed.plant)), changed.plant)
 
+    def _together(self, changed: Description, parameters: ParameterSet) -> Evaluation:
+        """Several skids side by side, judged as one run."""
+        try:
+            runs = simulate_plant(
+                changed.plant,
+                tuple(changed.bounds.values()),
+                parameters,
+                tolerance=self.tolerance,
+                elements=self.elements,
+                identifier="candidate",
+            )
+            run = whole_run(runs, changed.plant, self.description.pool)
+        except MiniFactoryError as fault:
+            return Evaluation({}, str(fault.findings[0]))
+        return Evaluation(
+            figures_of(run, changed.plant, self.description.product, self.description.pool, self.prices)
+        )
+
     def _figures(self, followed: Followed | SolverError, plant: Plant) -> Evaluation:
         if isinstance(followed, SolverError):
             return Evaluation({}, str(followed.findings[0]))
@@ -161,6 +182,8 @@ class WholeCase:
 
     def unfrozen(self) -> str:
         """Why parameter sets cannot follow a frozen course, in words; empty when they can."""
+        if len(self.description.bounds) > 1:
+            return "several skids"
         course = self._course(self.description)
         return str(course) if isinstance(course, NotFrozen) else ""
 

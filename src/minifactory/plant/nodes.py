@@ -21,7 +21,8 @@ MAX_DEPTH = 24
 MAX_FINDINGS = 100
 
 _QUOTES = ("'", '"', "|", ">")
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""What reads descriptions; whoever changes their texts has to read them alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def parse_nodes(text: str, file: str) -> tuple[Node, list[Finding]]:
     """
     findings: list[Finding] = []
     try:
-        loader = _PARSER(text)
+        loader = PARSER(text)
         try:
             root = _build(loader, file, findings)
         finally:

@@ -180,7 +180,10 @@ class ParameterSet(Mapping[str, float]):
 
         The mismatch of a parameter that is stated as 0 (a bias, an offset) is added as it is.
         """
-        drawn = self.draw(np.random.default_rng(seed))
+        return self.mismatched(self.draw(np.random.default_rng(seed)))
+
+    def mismatched(self, drawn: ParameterSet) -> ParameterSet:
+        """`drawn`, which is a draw from this set, with the declared mismatch."""
         moved = {}
         for path, part in self.mismatch.items():
             scale = 1.0 if self[path] == 0.0 else drawn[path]

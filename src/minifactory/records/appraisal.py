@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+from minifactory.errors import Finding, InputError
 from minifactory.plant.model import DeviceKind, Plant
+from minifactory.plant.network import shared_vessels
 from minifactory.records.performance import Performance, evaluate, product_of
+from minifactory.records.plant_run import PlantRun
 from minifactory.records.pools import UvAssay, collect
 from minifactory.records.run import Run
 
@@ -27,6 +30,36 @@ def appraise_in(plant: Plant, run: Run, product: str | None = None, pool: str | 
         assay=assay(plant, run.skid, chosen),
         stated_load=stated_load(run, plant, chosen),
     )
+
+
+def whole_run(runs: PlantRun, plant: Plant, pool: str | None = None) -> Run:
+    """All skids of a plant as one run, collected by the skid that fills the pool.
+
+    Parameters
+    ----------
+    runs : PlantRun
+    plant : Plant
+    pool : str or None
+        The vessel of the product; None: the only one with the purpose pool that ends the chain.
+
+    Raises
+    ------
+    InputError
+        No pool is named and none or several end the chain, or no skid fills it.
+    """
+    return runs.whole(collecting(runs, plant, pool), shared_vessels(plant).keys())
+
+
+def collecting(runs: PlantRun, plant: Plant, pool: str | None = None) -> str:
+    """The skid that fills the pool; InputError as :func:`whole_run`."""
+    shared = shared_vessels(plant)
+    ends = [name for name, one in plant.vessels.items() if one.purpose == "pool" and name not in shared]
+    meant = pool or (ends[0] if len(ends) == 1 else "")
+    for skid, run in runs.runs.items():
+        if any(item.vessel == meant for item in run.pools):
+            return skid
+    found = f'no skid fills the pool "{meant}"' if meant else f"{len(ends)} pools end the chain"
+    raise InputError(Finding("targets.yaml", found, "the vessel of the product", "Name it: pool: VESSEL."))
 
 
 def stated_load(run: Run, plant: Plant, product: str) -> float | None:

@@ -29,6 +29,8 @@ from minifactory.opcua.layout import LayoutOf, own_layout
 from minifactory.opcua.server import ServerSettings, SkidServer
 from minifactory.opcua.source import TagSource
 from minifactory.opcua.unicorn_like import unicorn_like
+from minifactory.plant.model import Plant
+from minifactory.plant.parameters import ParameterSet
 from minifactory.skid.contents import contents
 from minifactory.skid.faults import parse_fault
 from minifactory.skid.virtual import VirtualSkid
@@ -142,23 +144,42 @@ def open_skid(
         With everything that is wrong with the case, the name or a fault.
     """
     from minifactory.plant.load import load_plant
-    from minifactory.plant.tagging import tag_table
-    from minifactory.twin.online import process_model
 
     plant = load_plant(case)
     if not name and len(plant.skids) == 1:
         name = next(iter(plant.skids))
     if name not in plant.skids:
         raise InputError(Finding(f"{case}", f'no skid "{name}"', remedy=did_you_mean(name, plant.skids)))
+    truth = plant.parameters if identical else plant.parameters.truth(seed)
+    return made_skid(plant, name, truth, seed if noise == 0 else _mixed(seed, noise), speed, faults)
+
+
+def made_skid(
+    plant: Plant,
+    name: str,
+    truth: ParameterSet,
+    seed: int,
+    speed: float | None = None,
+    faults: Sequence[str] = (),
+) -> VirtualSkid:
+    """The virtual skid `name` of `plant` whose truth is `truth`; the other parameters as :func:`open_skid`.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with a fault.
+    """
+    from minifactory.plant.tagging import tag_table
+    from minifactory.twin.online import process_model
+
     skid = plant.skids[name]
     table = tag_table(skid)
-    truth = plant.parameters if identical else plant.parameters.truth(seed)
     return VirtualSkid(
         table,
         skid,
         process_model(plant, name, truth),
         truth,
-        seed if noise == 0 else _mixed(seed, noise),
+        seed,
         period=LONGEST_PERIOD if speed is None else min(LONGEST_PERIOD, PERIOD * speed),
         link_speed=speed,
         faults=[parse_fault(text, table) for text in faults],

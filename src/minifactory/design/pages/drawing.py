@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,13 @@ def said(value: float, kind: Kind) -> str:
     return f"{100.0 * value:.4g} %" if kind is FRACTION else show(value, kind)
 
 
+def difference(value: float, kind: Kind) -> str:
+    """A difference of two values (SI) as people read it."""
+    if value != value:
+        return "not known"
+    return f"{100.0 * value:.2g} %" if kind is FRACTION else show(value, kind, 2)
+
+
 def draw(
     title: str, description: str, paint: Callable[[Sequence[Axes]], None], columns: int = 1, rows: int = 1
 ) -> Picture:
@@ -91,6 +98,35 @@ def histogram(
         axis.legend(frameon=False, fontsize=9)
 
     return draw(title, f"Spread of {title.lower()} over {known.size} samples; the limit is dashed.", paint)
+
+
+def beside(title: str, figure: str, samples: Mapping[str, FloatArray], limits: Sequence[float]) -> Picture:
+    """How a figure spreads over several sets of samples (name -> values), as shares per bin."""
+    kind = figure_kind(figure)
+    known = {name: scaled(values[np.isfinite(values)], kind) for name, values in samples.items()}
+    every = np.concatenate(list(known.values()))
+    edges = np.linspace(every.min(), every.max(), 30).tolist() if np.ptp(every) > 0.0 else 10
+
+    def paint(axes: Sequence[Axes]) -> None:
+        (axis,) = axes
+        for place, (name, values) in enumerate(known.items()):
+            weights = np.full(values.size, 1.0 / max(values.size, 1))
+            axis.hist(
+                values,
+                edges,
+                weights=weights,
+                histtype="step",
+                linewidth=1.8,
+                color=COLOURS[place],
+                label=name,
+            )
+        for limit in limits:
+            axis.axvline(float(scaled(limit, kind)), color=RED, linestyle="--", linewidth=1.4, label="limit")
+        axis.set_xlabel(label(title, kind))
+        axis.set_ylabel("share")
+        axis.legend(frameon=False, fontsize=9)
+
+    return draw(title, f"Spread of {title.lower()}: {' and '.join(samples)}; the limit is dashed.", paint)
 
 
 def bars(
