@@ -157,6 +157,25 @@ def test_a_store_that_is_still_being_opened_keeps_nobody_waiting(
     assert not list((tmp_path / "spool").glob(f"*{SUFFIX}"))
 
 
+def test_a_database_that_does_not_answer_is_told_while_it_does_not(patient: Policy, tmp_path: Path) -> None:
+    store, now = Store(tmp_path / "runs.db", busy_timeout=60.0), [0.0]
+    with Writer(store, tmp_path / "spool", patient, clock=lambda: now[0]) as writer:
+        with locked(tmp_path / "runs.db"):
+            writer.offer(notes("R1", range(1))[0])
+            deadline = time.monotonic() + 30.0
+            while not writer.trouble:
+                now[0] += 0.5  # until it has begun to wait for the database, and then for too long
+                assert time.monotonic() < deadline
+                threading.Event().wait(0.01)
+            assert "no answer of the database" in writer.trouble
+            assert writer.offer(notes("R1", range(1, 2))[0])
+        status = writer.flush()
+        assert (writer.trouble, status.health, status.slow) == ("", Health.STORING, 1)
+        assert status.longest > 5.0
+    assert counted(store, "R1") == [0, 1]
+    store.close()
+
+
 def test_a_store_that_cannot_be_opened_is_tried_again(store: Store, patient: Policy, tmp_path: Path) -> None:
     tries: list[str] = []
 

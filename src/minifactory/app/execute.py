@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from minifactory.app.case import Case
 from minifactory.app.links import Link
 from minifactory.app.operating import Desk, open_desk
+from minifactory.app.showing import Watcher, showing
 from minifactory.errors import EquipmentError, Finding
 from minifactory.historian import Store, Writer, load_run
 from minifactory.orbit.checkpoint import Checkpoint
@@ -52,7 +53,6 @@ STANDING = {State.HELD: "restart", State.PAUSED: "resume"}
 LONGEST_PACE = 1.0
 """s of real time between two scans of virtual time while a person lets the run stand, at most."""
 
-Watcher = Callable[[Status], None]
 Question = Callable[[Status], str]
 
 
@@ -288,13 +288,13 @@ def supervise(
     """
     shown, state = 0.0, engine.state
     interruption = Interruption(ask)
-    with interruption.guarding(engine):
+    with interruption.guarding(engine), showing(watcher) as show:
         while True:
             status = engine.scan()
             now = time.monotonic()
-            if watcher is not None and (now - shown >= SHOW_EVERY or status.state is not state):
+            if now - shown >= SHOW_EVERY or status.state is not state:
                 shown, state = now, status.state
-                watcher(status)
+                show(status)
             if status.state in ENDED:
                 break
             if status.state is State.IDLE and reply.accepted is False:
@@ -305,9 +305,8 @@ def supervise(
                 interruption.attend(engine, status, link.policy.lock_step)
             if desk is not None and desk.attended(status) and link.policy.lock_step:
                 time.sleep(min(link.policy.scan, LONGEST_PACE))
-    engine.leave()
-    if watcher is not None:
-        watcher(status)
+        engine.leave()
+        show(status)
     return status
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from minifactory.app.case import Case
 from minifactory.app.completeness import refuse_incomplete
-from minifactory.app.execute import Question, Watcher, finish_run, run_recipe
+from minifactory.app.execute import Question, finish_run, run_recipe
 from minifactory.app.forecast import CaseForecast
 from minifactory.app.home import DATABASE
 from minifactory.app.links import Link, Options, open_link
 from minifactory.app.original import original_run
 from minifactory.app.predict import Progress, predict, present_values, what_if
+from minifactory.app.showing import Watcher
 from minifactory.app.unfinished import StartedRun, note_start
 from minifactory.app.versions import as_changed
 from minifactory.campaign.appraisal import appraise

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from minifactory.app.case import Case
 from minifactory.app.completeness import refuse_incomplete
-from minifactory.app.execute import Question, Watcher, take_up_run
+from minifactory.app.execute import Question, take_up_run
 from minifactory.app.home import DATABASE
 from minifactory.app.links import open_link
+from minifactory.app.showing import Watcher
 from minifactory.app.unfinished import StartedRun
 from minifactory.app.versions import as_changed
 from minifactory.historian import Writer

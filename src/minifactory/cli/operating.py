@@ -95,6 +95,8 @@ def status(on: str, as_json: bool) -> None:
     scans = (
         f"{found['scans']} scans, {found['overruns']} overruns, last took {1e3 * found['scan_time']:.2f} ms"
     )
+    if found["slow_writes"]:
+        scans += f"; journal: {found['slow_writes']} slow writes, longest {found['longest_write']:.1f} s"
     table.add_row("scan", scans)
     stdout.print(table, markup=False)
 

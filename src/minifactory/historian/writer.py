@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _VALUE_BYTES = 56
 _DOCUMENT_BYTES = 400
 _BATCH = 512
+SLOW = 5.0
+"""s of link time after which a store that has not answered is told."""
 
 
 class Health(Enum):
@@ -50,6 +52,7 @@ class Status:
     """The state of the writer: `message` says what failed, `refused` counts the documents not taken.
 
     `spooled` entries and `held` entries wait on disk and in memory; `written` were stored by this writer.
+    `slow` counts the times that database and spool took longer than :data:`SLOW`, `longest` is that in s.
     """
 
     health: Health
@@ -58,6 +61,8 @@ class Status:
     spooled: int = 0
     held: int = 0
     refused: int = 0
+    slow: int = 0
+    longest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,12 +138,14 @@ class Writer:
         self._asked = self._answered = 0
         self._closing = False
         self._status = Status(Health.STORING)
+        self._began: float | None = None
         # From here on only the thread's own.
         self._packer = Packer(self._policy.segment_points)
         self._held: list[Entry] = []
         self._spools: list[Spool] = []
         self._own = Spool(spool, self._policy.spool)
-        self._written = 0
+        self._written = self._slow = 0
+        self._longest = 0.0
         self._failed_at: float | None = None
         self._message = ""
         self._thread = threading.Thread(target=self._work, name="historian", daemon=True)
@@ -177,6 +184,9 @@ class Writer:
         """Why the record is not kept where it should be; empty while all is well."""
         with self._changed:
             health, message = self._status.health, self._status.message
+            began = self._began
+        if began is not None and self._clock() - began > SLOW:
+            return f"no answer of the database for more than {SLOW:g} s; the record waits in memory"
         if health in (Health.STORING, Health.CLOSED):
             return ""
         return f"{health.value}: {message}" if message else health.value
@@ -229,6 +239,7 @@ class Writer:
                 self._queue.clear()
                 self._held_bytes += self._queued_bytes
                 self._queued_bytes = 0
+                self._began = began = self._clock()
             asked = closing or ticket > self._answered
             self._held.extend(self._packer.take(documents))
             if asked or self._clock() >= segment_due:
@@ -237,6 +248,9 @@ class Writer:
             self._deliver(now=asked)
             if not self._held and self._report_missing():
                 self._deliver(now=asked)
+            took = self._clock() - began
+            self._slow += took > SLOW
+            self._longest = max(self._longest, took)
             self._publish(closing, ticket)
         for spool in self._spools:
             spool.let_go()
@@ -320,7 +334,10 @@ class Writer:
             if self._missing:
                 health = Health.LOSING
             self._status = Status(
-                health, self._message, self._written, spooled, len(self._held), self._refused
+                *(health, self._message, self._written, spooled, len(self._held), self._refused),
+                slow=self._slow,
+                longest=self._longest,
             )
+            self._began = None
             self._answered = ticket
             self._changed.notify_all()

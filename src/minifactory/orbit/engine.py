@@ -492,10 +492,7 @@ class Engine:
         recorder.samples(process, self._image, written)
         if process - recorder.marked >= self.policy.clock_mark:
             recorder.clock_mark(process, self._now.link)
-        if self._log.fault:
-            self._alarms.set("Journal", Priority.HIGH, self._log.fault, self._time)
-        else:
-            self._alarms.clear("Journal")
+        self._log.look(self._alarms, self._time)
         if trouble := self._publisher.trouble:
             self._alarms.set("Record", Priority.HIGH, trouble, self._time)
         else:
@@ -524,4 +521,5 @@ class Engine:
             self._publisher.dropped,
             self._scan_time,
             self.authority,
+            self._log.slow_writes,
         )

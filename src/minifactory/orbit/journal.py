@@ -5,8 +5,8 @@ Four slots in one small file. Records that must be safe before the equipment is 
 alternately into the first two and are fsynced; records of every scan go alternately into the other two and
 are only written. Each carries a number and a checksum; the valid one with the largest number is the truth,
 and a record that was torn leaves the one before it. All file work is done by a thread of its own; the scan
-only asks whether a record is safe yet. When the disk fails, control goes on, and the fault is there to be
-alarmed.
+only asks whether a record is safe yet. When the disk fails, or does not answer for long, control goes on, and
+the fault is there to be alarmed; the thread goes on from where it stood when the disk answers again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import json
 import os
 import struct
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
@@ -26,6 +27,10 @@ from minifactory.errors import EnvironmentFault, Finding
 
 SLOT = 64 * 1024
 """Bytes of one slot."""
+SLOW, HANGS = 0.5, 2.0
+"""s of real time after which a write counts as slow, and after which the disk counts as failed."""
+LAST_WRITE = 10.0
+"""s of real time for which the end of a controller waits for its journal."""
 _HEAD = struct.Struct("<4sQII")
 _MAGIC = b"MFJ1"
 Record = Mapping[str, object]
@@ -34,14 +39,34 @@ Record = Mapping[str, object]
 class Journal:
     """Writes records of one controller into `path`, the newest first; older ones may be skipped.
 
+    Parameters
+    ----------
+    path : Path
+        The file; made if missing.
+    sync : callable
+        Makes a file (its descriptor) safe on disk.
+    clock : callable
+        Monotonic real time in s.
+
     Attributes
     ----------
-    fault : str
-        What went wrong last when writing; empty when all is well.
+    slow : int
+        Writes that took longer than :data:`SLOW`.
+    longest : float
+        s that the longest write took.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.fault = ""
+    def __init__(
+        self,
+        path: Path,
+        sync: Callable[[int], None] = os.fsync,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.slow, self.longest = 0, 0.0
+        self._sync, self._clock = sync, clock
+        self._failed = ""
+        self._began: float | None = None
+        self._last = 0.0
         self._path = path
         self._change = threading.Condition()
         self._next: tuple[int, Record, bool] | None = None
@@ -65,6 +90,20 @@ class Journal:
             raise EnvironmentFault(Finding(str(path), found)) from fault
         self._thread = threading.Thread(target=self._work, name=f"journal {path.name}", daemon=True)
         self._thread.start()
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the disk now: what it answered last, or that it does not; else empty."""
+        began = self._began
+        if began is not None and self._clock() - began > HANGS:
+            return f"{self._path}: the disk has not answered for more than {HANGS:g} s"
+        return self._failed
+
+    @property
+    def delay(self) -> float:
+        """s that the present write has taken so far, or the last one took."""
+        began = self._began
+        return self._last if began is None else max(self._last, self._clock() - began)
 
     def save(self, record: Record, durable: bool = False) -> int:
         """Hand `record` (never changed afterwards) to the writer; its number. With `durable` it is
@@ -93,11 +132,11 @@ class Journal:
             return self._change.wait_for(lambda: self._done >= self._asked, wait)
 
     def close(self) -> None:
-        """Write what is waiting and end the thread; idempotent."""
+        """Write what is waiting and end the thread; idempotent. A disk that does not answer is left to it."""
         with self._change:
             self._closing = True
             self._change.notify_all()
-        self._thread.join()
+        self._thread.join(LAST_WRITE)
 
     def _work(self) -> None:
         while True:
@@ -108,7 +147,9 @@ class Journal:
                 os.close(self._file)
                 return
             number, record, durable = work
+            durable = durable or bool(self._failed)  # what could not be made safe is made safe by the next
             fault = ""
+            self._began = began = self._clock()
             try:
                 self._put(number, record, durable)
             except OSError as found:
@@ -116,7 +157,10 @@ class Journal:
             except (ValueError, TypeError) as found:
                 fault = f"{self._path}: {found}"
             with self._change:
-                self.fault, self._done = fault, number
+                self._last, self._began = self._clock() - began, None
+                self.slow += self._last > SLOW
+                self.longest = max(self.longest, self._last)
+                self._failed, self._done = fault, number
                 if durable and not fault:
                     self._safe = number
                 self._change.notify_all()
@@ -133,7 +177,7 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._written[kind] += 1
         if durable:
-            os.fsync(self._file)
+            self._sync(self._file)
 
 
 def read_journal(path: Path) -> dict[str, object] | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from minifactory.orbit.alarms import Alarms
 from minifactory.orbit.instructions import Issued
-from minifactory.orbit.journal import Journal
+from minifactory.orbit.journal import SLOW, Journal
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.sequencer import Sequencer
+from minifactory.records.documents import Priority
 
+FAILS, SLOWLY = "Journal", "Journal slow"
+"""Names of its alarms."""
 PATIENCE = 0.02
 """s that a scan may wait for the disk; after that the instruction goes out in a later scan."""
 PATIENCE_IN_LOCK_STEP = 10.0
@@ -36,10 +40,26 @@ class Log:
         self._moved = 0
         self._done = False
 
+    def look(self, alarms: Alarms, time: float) -> None:
+        """Alarm a disk that fails, hangs or is slow; `time` in s since the start of the run."""
+        journal = self._journal
+        if journal is None:
+            return
+        if fault := journal.fault:
+            text = f"{fault}; control goes on, and instructions go out before the journal knows of them"
+            alarms.set(FAILS, Priority.HIGH, text, time)
+        else:
+            alarms.clear(FAILS)
+        if journal.delay > SLOW:
+            text = f"the journal's disk took longer than {SLOW:g} s to write; instructions wait for it"
+            alarms.set(SLOWLY, Priority.LOW, text, time)
+        else:
+            alarms.clear(SLOWLY)
+
     @property
-    def fault(self) -> str:
-        """What is wrong with the journal; empty when nothing is."""
-        return "" if self._journal is None else self._journal.fault
+    def slow_writes(self) -> tuple[int, float]:
+        """How many writes were slow, and the s that the longest took."""
+        return (0, 0.0) if self._journal is None else (self._journal.slow, self._journal.longest)
 
     def keep(self, sequencer: Sequencer, wall: datetime, washing: bool, number: int) -> None:
         """Write where the run stands; `number` is that of the newest instruction."""

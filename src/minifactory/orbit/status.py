@@ -71,6 +71,8 @@ class Status:
         The condition that ends the hold; empty when a person does.
     waits : tuple of str
         Transfers for which the phase has to wait before it begins.
+    slow_writes, longest_write : int and float
+        Writes of the journal that took too long, and s that the longest took.
     transfers, peers : tuple of TransferState
         Where this skid stands in each transfer, and where its peers stand, as far as it is known.
     """
@@ -110,6 +112,8 @@ class Status:
     waits: tuple[str, ...] = ()
     transfers: tuple[TransferState, ...] = ()
     peers: tuple[TransferState, ...] = ()
+    slow_writes: int = 0
+    longest_write: float = 0.0
 
     def value(self, name: str) -> float | None:
         """The value (SI) of tag or alias `name`; None when it is bad, stale or unknown."""
@@ -129,6 +133,7 @@ def snapshot(
     dropped: int,
     scan_time: float,
     authority: Authority,
+    slow_writes: tuple[int, float] = (0, 0.0),
 ) -> Status:
     """The status of this scan, from the parts of the engine."""
     current = sequencer.current
@@ -176,4 +181,6 @@ def snapshot(
         waits=() if procedure is None else procedure.waits,
         transfers=() if procedure is None else tuple(procedure.published().values()),
         peers=() if procedure is None else tuple(procedure.heard().values()),
+        slow_writes=slow_writes[0],
+        longest_write=slow_writes[1],
     )
