@@ -26,6 +26,10 @@ SCAN = 0.5
 class InjectionInlets:
     """Pump A draws from ``buffer`` while the injection valve is at Load, else from ``spare``."""
 
+    def beside(self, position: Callable[[str], float | None]) -> tuple[()]:
+        del position
+        return ()
+
     def sources(self, position: Callable[[str], float | None]) -> tuple[str | None, str | None]:
         return "buffer" if position("InjectionValve.Position") == 0.0 else "spare", "salt"
 

@@ -19,6 +19,10 @@ from .bench_skid import ML, ML_MIN
 class TwoBottles:
     """Pump A draws from ``buffer``, pump B from ``salt``, whatever the valves."""
 
+    def beside(self, position: Callable[[str], float | None]) -> tuple[()]:
+        del position
+        return ()
+
     def sources(self, position: Callable[[str], float | None]) -> tuple[str | None, str | None]:
         assert position("OutletValve.Position") is not None
         return "buffer", "salt"

@@ -151,6 +151,10 @@ def test_a_phase_that_hangs_does_not_keep_the_dead_end_from_being_found() -> Non
 
 def test_an_empty_vessel_stops_the_pumps_with_no_recipe() -> None:
     class Feeds:
+        def beside(self, position: object) -> tuple[()]:
+            del position
+            return ()
+
         def sources(self, position: object) -> tuple[str | None, str | None]:
             del position
             return "feed", None

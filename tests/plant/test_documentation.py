@@ -11,7 +11,7 @@ from minifactory.plant.catalogue.columns import all_hardware
 from minifactory.plant.catalogue.resins import all_resins
 from minifactory.plant.catalogue.substances import all_compounds, all_species
 from minifactory.plant.catalogue.systems import system_names
-from minifactory.plant.equipment import DEVICE_CHOICES, DEVICE_VALUES, KIND_NAMES
+from minifactory.plant.device_values import DEVICE_CHOICES, DEVICE_VALUES, KIND_NAMES
 from minifactory.plant.liquids import PURPOSES
 from minifactory.plant.parameter_kinds import (
     COLUMN,
@@ -21,6 +21,7 @@ from minifactory.plant.parameter_kinds import (
     FILTER_SPECIES,
     MATERIAL,
     MATERIAL_SPECIES,
+    MEMBRANE_SPECIES,
     REACTING_PROTEIN,
     REACTING_PROTEINS,
     REACTING_VIRUS,
@@ -59,6 +60,7 @@ def test_every_parameter_is_documented(description: str) -> None:
         for name in names
     ]
     paths += [f"<skid>.<filter>.<species>.{name}" for name in FILTER_SPECIES]
+    paths += [f"<skid>.<membrane>.<species>.{name}" for name in MEMBRANE_SPECIES]
     reacting = "<skid>.<reactor or tank>"
     paths += [f"{reacting}.<virus>.{name}" for name in REACTING_VIRUS]
     paths += [f"{reacting}.<protein>.{name}" for name in REACTING_PROTEIN]

@@ -15,6 +15,7 @@ from minifactory.errors import Finding, InputError
 from minifactory.plant.tagging import tag_table
 from minifactory.recipe.model import Phase
 from minifactory.records.run import Run
+from minifactory.twin.driving import refuse_drives
 from minifactory.twin.machine import machine_of
 from minifactory.twin.online import skid_flowsheet
 from minifactory.twin.signals import Stretch
@@ -57,6 +58,7 @@ def outlet_of(description: Description, *, tolerance: float, elements: int) -> O
         observer=lambda _, stretch: seen.append(stretch),
     )
     sheet = skid_flowsheet(plant, bound.skid)
+    refuse_drives(sheet, "pool")
     proteins = [place for place, one in enumerate(sheet.species) if one.role.is_protein]
     masses = np.array([sheet.species[place].molar_mass for place in proteins])
     times, volumes, flows, passed, rates = [], [], [], [], []

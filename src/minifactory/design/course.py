@@ -287,6 +287,8 @@ def _refuse_other_flows(course: Course) -> None:
     sheet = skid_flowsheet(course.plant, course.recipe.skid)
     if sheet.routing.shared:
         raise NotFrozen(f"the content of vessel {sheet.routing.shared[0]} changes, which is drawn from")
+    if sheet.routing.drives or sheet.filters_of(course.recipe.skid):
+        raise NotFrozen("what comes to a membrane or a filter decides on its flow or pressure")
     for item in course.watched:
         places = {
             (switch.valve, switch.position)

@@ -10,7 +10,7 @@ or a full vessel is in :mod:`minifactory.orbit.bottles`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,9 @@ class Inlets(Protocol):
 
     def sources(self, position: Callable[[str], float | None]) -> tuple[str | None, str | None]:
         """Vessels that feed pump A and pump B; `position` gives the last value of a tag, None if unknown."""
+
+    def beside(self, position: Callable[[str], float | None]) -> Sequence[tuple[str, str | None, str]]:
+        """What flows by itself: tag of its flow, the vessel it leaves (None: the stream) and enters."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class Levels:
         self._next: tuple[str, dict[str, float]] | None = None
         self._feeds: tuple[str | None, str | None] = (None, None)
         self._pumps, self._process = (0.0, 0.0), math.nan
+        self._sides: Sequence[tuple[str, str | None, str]] | None = None
+        self._side_flows: dict[str, float] = {}
 
     @property
     def start(self) -> Mapping[str, float]:
@@ -227,13 +232,17 @@ class Levels:
             self._delivered += volume
         self.delivering, self._inflow = flow > 0.0, flow
         if self._inlets is not None:
+            self._aside(process, image, self._inlets)
             volumes, flows = self._pumped(process, volume, flow, composition, image)
             self.draw = {}
             if any(volumes) or any(flows):
                 if image.changed or self._feeds == (None, None):
                     self._feeds = self._inlets.sources(image.last)
                 for vessel, drawn, rate in zip(self._feeds, volumes, flows, strict=True):
-                    if vessel is not None and (drawn > 0.0 or rate > 0.0):
+                    if vessel is not None and vessel == self.outlet:  # what goes round comes back
+                        self.received[vessel] = self.received.get(vessel, 0.0) - drawn
+                        self._delivered -= drawn
+                    elif vessel is not None and (drawn > 0.0 or rate > 0.0):
                         self.consumed[vessel] = self.consumed.get(vessel, 0.0) + drawn
                         self.draw[vessel] = self.draw.get(vessel, 0.0) + rate
         if self._readings:
@@ -245,6 +254,24 @@ class Levels:
             return None
         self._next = None
         return self._turn(vessel, process)
+
+    def _aside(self, process: float, image: Image, inlets: Inlets) -> None:
+        """Account what membranes take out of the stream and make-up lines give, by their own readings."""
+        if image.changed or self._sides is None:
+            self._sides = inlets.beside(image.last)
+        elapsed = process - self._process
+        for tag, source, target in self._sides:
+            rate = image.last(tag) or 0.0
+            before, self._side_flows[tag] = self._side_flows.get(tag, 0.0), rate
+            volume = 0.5 * elapsed * (before + rate) if 0.0 < elapsed < math.inf else 0.0
+            if volume <= 0.0:
+                continue
+            self.received[target] = self.received.get(target, 0.0) + volume
+            if source is not None:
+                self.consumed[source] = self.consumed.get(source, 0.0) + volume
+            elif self.outlet is not None:
+                self.received[self.outlet] = self.received.get(self.outlet, 0.0) - volume
+                self._delivered -= volume
 
     def _pumped(
         self, process: float, volume: float, flow: float, composition: float, image: Image

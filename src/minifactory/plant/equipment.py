@@ -13,102 +13,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from minifactory.errors import did_you_mean
+from minifactory.plant.device_values import DEVICE_CHOICES, DEVICE_VALUES, KIND_NAMES
 from minifactory.plant.document import Reader
-from minifactory.plant.filters import BLOCKING, CAPACITY, PERMEABILITY, check_filter
+from minifactory.plant.filters import check_filter
+from minifactory.plant.membranes import PORTS, check_membrane
 from minifactory.plant.model import Device, DeviceKind, Port
-from minifactory.plant.reactors import POROSITY, complete_reactor
+from minifactory.plant.reactors import complete_reactor
 from minifactory.units import (
-    ABSORBANCE,
-    AREA,
-    CONDUCTIVITY,
-    FLOW,
-    FRACTION,
     LENGTH,
-    PH,
-    POSITIVE,
     PRESSURE,
     TEMPERATURE,
-    TIME,
     VOLUME,
-    Kind,
 )
-
-FLOW_RAMP = Kind("flow ramp", "m^3/s^2", "mL/min/s", 0.0)
-ABSORBANCE_DRIFT = Kind("absorbance drift", "AU/s", "mAU/h")
-CONDUCTIVITY_DRIFT = Kind("conductivity drift", "S/m/s", "mS/cm/h")
-PH_DRIFT = Kind("pH drift", "1/s", "1/h")
-TEMPERATURE_DIFFERENCE = Kind("temperature difference", "K", "K", -50.0, 50.0)
-PRESSURE_DRIFT = Kind("pressure drift", "Pa/s", "MPa/h")
-
-_TUBE = {"inner_diameter": LENGTH, "length": LENGTH}
-_SENSOR = {"averaging_time": TIME, "response_time": TIME}
-
-DEVICE_VALUES: Mapping[DeviceKind, Mapping[str, Kind]] = {
-    DeviceKind.VALVE: {"switch_time": TIME, "switch_spread": TIME},
-    DeviceKind.PUMP: {
-        "min_flow": FLOW,
-        "max_flow": FLOW,
-        "max_pressure": PRESSURE,
-        "ramp_rate": FLOW_RAMP,
-        "accuracy": FRACTION,
-        "latency": TIME,
-        "wash_flow": FLOW,
-        "wash_time": TIME,
-    },
-    DeviceKind.TUBING: _TUBE,
-    DeviceKind.MIXER: {},
-    DeviceKind.JUNCTION: {},
-    DeviceKind.COLUMN: {},
-    DeviceKind.UV_CELL: {
-        **_SENSOR,
-        "path_length": LENGTH,
-        "channels": POSITIVE,
-        "min_wavelength": LENGTH,
-        "max_wavelength": LENGTH,
-        "saturation": ABSORBANCE,
-        "noise": ABSORBANCE,
-        "drift": ABSORBANCE_DRIFT,
-    },
-    DeviceKind.CONDUCTIVITY_CELL: {
-        **_SENSOR,
-        "saturation": CONDUCTIVITY,
-        "noise": CONDUCTIVITY,
-        "drift": CONDUCTIVITY_DRIFT,
-        "accuracy": FRACTION,
-        "temperature_noise": TEMPERATURE_DIFFERENCE,
-    },
-    DeviceKind.PH_CELL: {**_SENSOR, "noise": PH, "drift": PH_DRIFT},
-    DeviceKind.PRESSURE_SENSOR: {
-        **_SENSOR,
-        "saturation": PRESSURE,
-        "noise": PRESSURE,
-        "drift": PRESSURE_DRIFT,
-    },
-    DeviceKind.AIR_SENSOR: {"response_time": TIME},
-    DeviceKind.RESTRICTOR: {"restriction": PRESSURE},
-    DeviceKind.REACTOR: {
-        **_TUBE,
-        "particle_diameter": LENGTH,
-        "porosity": POROSITY,
-        "peclet": POSITIVE,
-    },
-    DeviceKind.TANK: {},
-    DeviceKind.SUPERLOOP: {},
-    DeviceKind.FILTER: {
-        "area": AREA,
-        "permeability": PERMEABILITY,
-        "max_pressure": PRESSURE,
-        "capacity": CAPACITY,
-    },
-}
-"""Numbers that a device of each kind may state, besides its ``volume``."""
-
-DEVICE_CHOICES: Mapping[DeviceKind, Mapping[str, tuple[str, ...]]] = {
-    DeviceKind.FILTER: {"blocking": BLOCKING, "gauge": ("yes", "no")},
-}
-"""What a device of each kind may state in words; the first one when it states nothing."""
-
-KIND_NAMES: Mapping[str, DeviceKind] = {kind.value: kind for kind in DeviceKind if kind != DeviceKind.COLUMN}
 
 
 @dataclass(frozen=True)
@@ -248,9 +164,11 @@ def _read_device(
     }
     if kind is DeviceKind.FILTER:
         check_filter(item, values, volume)
+    elif kind is DeviceKind.MEMBRANE:
+        check_membrane(item, values, volume)
     if kind is DeviceKind.REACTOR:
         volume = complete_reactor(item, values, volume if "volume" in item or known else None)
-    elif kind in (DeviceKind.TANK, DeviceKind.SUPERLOOP) and not volume > 0.0:
+    elif kind in (DeviceKind.TANK, DeviceKind.SUPERLOOP, DeviceKind.MAKE_UP) and not volume > 0.0:
         item.fail(f"a {kind.value} without volume", 'e.g. "volume: 50 mL"')
     return Device(name, kind, ports, volume, positions, values, words)
 
@@ -293,7 +211,7 @@ def _ports(
         return tuple(ports)
     if kind is DeviceKind.JUNCTION:
         return stated or (known.ports if known else ("a", "b", "out"))
-    return ("in", "out")
+    return PORTS if kind is DeviceKind.MEMBRANE else ("in", "out")
 
 
 def _read_joints(item: Reader) -> dict[str, tuple[tuple[str, str], ...]]:

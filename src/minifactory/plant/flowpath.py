@@ -151,6 +151,32 @@ def flow_path(skid: Skid, positions: Mapping[str, str], pumps: Collection[str] |
     return FlowPath(skid, branches, _common([steps for steps, _ in ways]), ways[0][1])
 
 
+@dataclass(frozen=True)
+class SideStream:
+    """Liquid that no pump moves: `device` (a membrane or a make-up line) takes it from vessel `source` (None:
+    from the stream, as permeate) to vessel `target`."""
+
+    device: str
+    source: str | None
+    target: str
+
+
+def side_streams(skid: Skid, positions: Mapping[str, str]) -> tuple[SideStream, ...]:
+    """The side streams that have an open way when the valves stand at `positions`."""
+    walk = _Walk(skid, positions)
+    found = []
+    for device in skid.devices.values():
+        try:
+            if device.kind is DeviceKind.MEMBRANE:
+                found.append(SideStream(device.name, None, walk.end(device.name, "permeate")))
+            elif device.kind is DeviceKind.MAKE_UP:
+                _, source = walk.upstream(device.name)
+                found.append(SideStream(device.name, source, walk.end(device.name, "out")))
+        except InputError:
+            continue  # a closed way stops a side stream and nothing else
+    return tuple(found)
+
+
 def fixed_loops(skid: Skid) -> list[str]:
     """Loops of lines and devices that no valve can interrupt, as ``A > B > A``; empty when all is well."""
     valves = {valve.name for valve in skid.of_kind(DeviceKind.VALVE)}
@@ -199,6 +225,10 @@ class _Walk:
     def downstream(self, pump: str) -> tuple[tuple[Step, ...], str]:
         """The steps from the pump to a vessel, and the vessel."""
         return self._follow(pump, "out", "delivers")
+
+    def end(self, device: str, port: str) -> str:
+        """The vessel to which a way leads from this port of `device`."""
+        return self._follow(device, port, "delivers")[1]
 
     def _follow(self, pump: str, port: str, verb: str) -> tuple[tuple[Step, ...], str]:
         here = Port(pump, port)

@@ -141,6 +141,8 @@ class DeviceKind(Enum):
     TANK = "tank"
     SUPERLOOP = "superloop"
     FILTER = "filter"
+    MEMBRANE = "membrane"
+    MAKE_UP = "make-up line"
 
 
 REACTING = frozenset({DeviceKind.REACTOR, DeviceKind.TANK})
@@ -167,9 +169,9 @@ class Device:
         Further numbers in SI units by name: ``inner_diameter``, ``length``, ``max_flow``, ``max_pressure``,
         ``ramp_rate`` (m3/s2), ``switch_time`` (s), ``path_length``, ``noise``, ``drift`` (SI unit of the
         signal per s), ``saturation``, ``averaging_time``, ``restriction`` (Pa) and so on; the table is
-        :data:`minifactory.plant.equipment.DEVICE_VALUES`.
+        :data:`minifactory.plant.device_values.DEVICE_VALUES`.
     words : Mapping of str to str
-        What the device states in words: :data:`minifactory.plant.equipment.DEVICE_CHOICES`.
+        What the device states in words: :data:`minifactory.plant.device_values.DEVICE_CHOICES`.
     """
 
     name: str

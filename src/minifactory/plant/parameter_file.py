@@ -22,6 +22,7 @@ from minifactory.plant.parameter_kinds import (
     GROUPS,
     MATERIAL,
     MATERIAL_SPECIES,
+    MEMBRANE_SPECIES,
     REACTING_PROTEIN,
     REACTING_PROTEINS,
     REACTING_VIRUS,
@@ -75,6 +76,13 @@ def _known(
             yield from ((f"{skid.name}.{device.name}.{name}", kind) for name, kind in kinds.items())
             if device.kind in REACTING:
                 yield from _known_of_reactions(f"{skid.name}.{device.name}", species)
+            if device.kind is DeviceKind.MEMBRANE:
+                path = f"{skid.name}.{device.name}"
+                yield from (
+                    (f"{path}.{each}.{name}", kind)
+                    for each in species
+                    for name, kind in MEMBRANE_SPECIES.items()
+                )
             if device.kind is DeviceKind.FILTER:
                 for item in species.values():
                     if item.role not in (Role.STRONG_ION, Role.WEAK_ACID):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from minifactory.plant.equipment import (
+from minifactory.plant.device_values import (
     ABSORBANCE_DRIFT,
     CONDUCTIVITY_DRIFT,
     PH_DRIFT,
@@ -27,6 +27,7 @@ from minifactory.units import (
     DIFFUSIVITY,
     FLOW,
     LENGTH,
+    MASS_CONCENTRATION,
     NUMBER,
     PH,
     POSITIVE,
@@ -45,6 +46,8 @@ AFFINITY = Kind("affinity", "m^3/mol", "L/mol", 0.0)
 SIGNED_AFFINITY = Kind("change per concentration", "m^3/mol", "L/mol")
 SECOND_ORDER = Kind("rate of second order", "m^3/(mol*s)", "L/(mol*s)", 0.0)
 BLOCKING_BY_MASS = Kind("area per mass", "m^2/kg", "m^2/g", 0.0)
+FLUX = Kind("flux", "m/s", "L/(m^2*h)", 0.0)
+OSMOTIC = Kind("osmotic pressure per concentration", "Pa*m^3/kg", "Pa*L/g", 0.0)
 SURFACE_PER_VOLUME = Kind("surface per volume", "1/m", "1/m", 0.0)
 OFFSET_PRESSURE = Kind("pressure difference", "Pa", "MPa", -1e7, 1e7)
 TEMPERATURE_DRIFT = Kind("temperature drift", "K/s", "K/h")
@@ -87,6 +90,9 @@ class ParameterKind:
 _PUMP_GAIN = ParameterKind(POSITIVE, "true flow divided by the shown one", 0.5, 2.0, 1.0)
 _GAIN = ParameterKind(POSITIVE, "reading divided by the true value", 0.1, 10.0, 1.0)
 _VOLUME_FACTOR = ParameterKind(POSITIVE, "true volume divided by the stated one", 0.1, 10.0, 1.0)
+_PERMEABILITY_FACTOR = ParameterKind(
+    POSITIVE, "true permeability divided by the stated one", 0.01, 100.0, 1.0
+)
 _DISPERSION = ParameterKind(
     DIFFUSIVITY, "axial dispersion in the tube; by Aris and Taylor when not stated", 0.0
 )
@@ -243,13 +249,23 @@ DEVICE: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
     DeviceKind.SUPERLOOP: {"volume_factor": _VOLUME_FACTOR},
     DeviceKind.FILTER: {
         "volume_factor": _VOLUME_FACTOR,
-        "permeability_factor": ParameterKind(
-            POSITIVE, "true permeability divided by the stated one", 0.01, 100.0, 1.0
-        ),
+        "permeability_factor": _PERMEABILITY_FACTOR,
         "blocking": ParameterKind(
             SURFACE_PER_VOLUME, "how far any liquid blocks it, per volume and area; 0 when silent", 0.0, 1e6
         ),
     },
+    DeviceKind.MEMBRANE: {
+        "volume_factor": _VOLUME_FACTOR,
+        "permeability_factor": _PERMEABILITY_FACTOR,
+        "mass_transfer": ParameterKind(FLUX, "mass transfer along the membrane; no limit when silent", 1e-12),
+        "cross_flow": ParameterKind(FLOW, "feed at which the mass transfer is the one stated", 1e-15),
+        "cross_flow_power": ParameterKind(POSITIVE, "power of the feed that it follows", 0.0, 2.0),
+        "gel_concentration": ParameterKind(
+            MASS_CONCENTRATION, "protein at the membrane at which the flux ends", 1e-9
+        ),
+        "osmotic_pressure": ParameterKind(OSMOTIC, "osmotic pressure of protein; 0 when silent", 0.0),
+    },
+    DeviceKind.MAKE_UP: {"volume_factor": _VOLUME_FACTOR},
 }
 """Parameters of the other devices of a skid, by kind."""
 
@@ -284,6 +300,13 @@ FILTER_SPECIES: Mapping[str, ParameterKind] = {
     "log_reduction": ParameterKind(POSITIVE, "decades that the filter holds back; 0 when silent", 0.0, 12.0),
 }
 """Parameters of a protein, a virus or a tracer in a filter."""
+
+MEMBRANE_SPECIES: Mapping[str, ParameterKind] = {
+    "sieving": ParameterKind(
+        PLAIN_FRACTION, "concentration in the permeate over that at the membrane's feed side", 0.0, 1.0
+    ),
+}
+"""Parameters of a species at a membrane."""
 
 MATERIAL: Mapping[str, ParameterKind] = {
     "strength": ParameterKind(POSITIVE, "true concentrations divided by the stated ones", 0.01, 100.0, 1.0),

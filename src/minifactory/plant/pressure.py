@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from minifactory.plant.filters import WATER_VISCOSITY, clean_resistance
 from minifactory.plant.flowpath import FlowPath
+from minifactory.plant.membranes import feed_pressure
 from minifactory.plant.model import Column, Device, DeviceKind
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.reactors import packing_resistance
@@ -94,6 +95,8 @@ def _drop(device: Device, flow: float, viscosity: float) -> float:
         return packing_resistance(device) * viscosity * flow
     if device.kind is DeviceKind.FILTER:
         return clean_resistance(device) * viscosity / WATER_VISCOSITY * flow
+    if device.kind is DeviceKind.MEMBRANE:
+        return feed_pressure(device, flow)
     if device.kind is DeviceKind.RESTRICTOR and flow > 0.0:
         return device.value("restriction", 0.0)
     return 0.0

@@ -7,7 +7,7 @@ from itertools import product
 
 from minifactory.errors import Finding
 from minifactory.plant.bindings import BUILT_IN, PH_SPECIES, BindingKind, find_binding
-from minifactory.plant.model import REACTING, Column, Plant, Role, Species
+from minifactory.plant.model import REACTING, Column, DeviceKind, Plant, Role, Species
 from minifactory.plant.parameter_kinds import REACTING_PROTEIN
 
 FILM = ("film_coefficient", "free_diffusivity")
@@ -62,6 +62,33 @@ def missing_parameters(plant: Plant) -> Iterator[Finding]:
         for modulator in column.modulators:
             yield from _look(plant, column, plant.species[modulator], "reference", column.binding_model)
     yield from _of_precipitation(plant)
+    yield from _of_membranes(plant)
+
+
+def _of_membranes(plant: Plant) -> Iterator[Finding]:
+    """Of every protein and virus a membrane needs the sieving; a limit of its flux needs a mass transfer."""
+    for skid in plant.skids.values():
+        for device in skid.of_kind(DeviceKind.MEMBRANE):
+            path = f"{skid.name}.{device.name}"
+            wanted = [
+                (f"{path}.{item.name}.sieving", f"a value: the part of {item.name} that passes {device.name}")
+                for item in plant.species.values()
+                if item.role.is_protein or item.role is Role.VIRUS
+            ]
+            limits = [
+                name
+                for name in ("gel_concentration", "osmotic_pressure")
+                if f"{path}.{name}" in plant.parameters
+            ]
+            if limits:
+                wanted.append((f"{path}.mass_transfer", f"a value: {limits[0]} of {device.name} is stated"))
+            if f"{path}.cross_flow_power" in plant.parameters:
+                wanted.append((f"{path}.cross_flow", "the feed at which the mass transfer is the one stated"))
+            for name, expected in wanted:
+                if name not in plant.parameters:
+                    yield Finding(
+                        "parameters.yaml", f'"{name}" is not stated', expected, "State it with its source."
+                    )
 
 
 def _of_precipitation(plant: Plant) -> Iterator[Finding]:

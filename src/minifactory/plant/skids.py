@@ -351,4 +351,4 @@ def _takes_in(device: Device, port: str) -> bool:
     """Whether liquid usually enters the device at this port."""
     if device.kind is DeviceKind.VALVE:
         return any(start == port for joints in device.positions.values() for start, _ in joints)
-    return port != "out"
+    return port not in ("out", "retentate", "permeate")

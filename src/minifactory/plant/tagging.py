@@ -67,9 +67,15 @@ def uv_channels(skid: Skid) -> tuple[tuple[str, Device], ...]:
 
 
 def gauged(skid: Skid) -> tuple[str, ...]:
-    """The filters whose pressure and throughput the skid shows."""
+    """The filters and membranes over which the skid shows the pressure."""
+    filters = [each for each in skid.of_kind(DeviceKind.FILTER) if each.words.get("gauge", "yes") == "yes"]
+    return tuple(each.name for each in (*filters, *skid.of_kind(DeviceKind.MEMBRANE)))
+
+
+def metered(skid: Skid) -> tuple[str, ...]:
+    """The membranes and make-up lines whose flow (of permeate) the skid shows."""
     return tuple(
-        device.name for device in skid.of_kind(DeviceKind.FILTER) if device.words.get("gauge", "yes") == "yes"
+        each.name for each in (*skid.of_kind(DeviceKind.MEMBRANE), *skid.of_kind(DeviceKind.MAKE_UP))
     )
 
 
@@ -109,6 +115,9 @@ def _readings(skid: Skid) -> Iterator[Tag]:
     yield _number("Pressure.Delta", PRESSURE, "MPa", -1e5, 1.1 * pressure, "Pressure drop over the column")
     for name in gauged(skid):
         yield _number(f"{name}.Pressure", PRESSURE, "MPa", -1e5, 1.1 * pressure, f"Pressure over {name}")
+    for name in metered(skid):
+        yield Tag(f"{name}.Flow", FLOW, "mL/min", lower=0.0, description=f"What goes through {name}")
+    for name in dict.fromkeys([*gauged(skid), *metered(skid)]):
         yield Tag(f"{name}.Volume", VOLUME, "mL", lower=0.0, description=f"What has gone through {name}")
     yield _number("Pressure.Limit", PRESSURE, "MPa", 0.0, pressure, "Pressure at which the pumps stop")
     yield _state("Air.PumpA", NO_YES, "Air in the inlet of pump A")

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from minifactory.errors import Finding, InputError
-from minifactory.plant.flowpath import FlowPath, flow_path
+from minifactory.plant.flowpath import FlowPath, flow_path, side_streams
+from minifactory.plant.membranes import most_permeate
 from minifactory.plant.model import DeviceKind, Plant, Skid
 from minifactory.plant.network import seen_from
 from minifactory.recipe.binding import FLOW_SP, PERCENT_B_SP, PRESSURE_LIMIT, WASH_TIME
 from minifactory.recipe.bound import BoundAction, BoundPhase, BoundRecipe
+from minifactory.recipe.expressions import LEVEL
 from minifactory.recipe.planning import latest_time, planned_time
 from minifactory.signals.tags import TagTable
 
@@ -165,6 +167,7 @@ class Course:
                 used = Amount(volume.low * part, volume.high * part)
                 drawn[vessel] = drawn.get(vessel, Amount()) + used
         received, final, uncertain = self._received(phase, volume, outlet)
+        self._beside_the_pumps(phase, path, volume, longest, drawn, received)
         stage = Stage(
             phase=phase,
             flow=flow,
@@ -185,6 +188,46 @@ class Course:
             self._set(action)
         self.outlet = final
         return stage
+
+    def _beside_the_pumps(
+        self,
+        phase: BoundPhase,
+        path: FlowPath | None,
+        volume: Amount,
+        longest: float,
+        drawn: dict[str, Amount],
+        received: dict[str, Amount],
+    ) -> None:
+        """What membranes let through at most and make-up lines give, into `drawn` and `received`.
+
+        A phase that ends by the level of a vessel does not go below it.
+        """
+        if path is None or volume.high <= 0.0:
+            return
+        for vessel in [name for name in drawn if name in received]:  # what goes round comes back
+            out, back = drawn.pop(vessel), received.pop(vessel)
+            received[vessel] = Amount(max(back.low - out.low, 0.0), max(back.high - out.high, 0.0))
+            drawn[vessel] = Amount(max(out.low - back.low, 0.0), max(out.high - back.high, 0.0))
+        passed = [self.graph.devices[name] for name in path.devices]
+        membranes = [device for device in passed if device.kind is DeviceKind.MEMBRANE]
+        if not membranes:
+            return
+        most = min(volume.high, longest * sum(most_permeate(device) for device in membranes))
+        streams = side_streams(self.graph, self.positions)
+        kept = {*phase.until.subjects(LEVEL)}
+        for stream in streams:
+            received[stream.target] = received.get(stream.target, Amount()) + Amount(0.0, most)
+            if stream.source is not None:
+                drawn[stream.source] = drawn.get(stream.source, Amount()) + Amount(0.0, most)
+        made_up = {stream.target for stream in streams if stream.source is not None}
+        sides = {stream.target for stream in streams if stream.source is None}
+        for vessel in made_up & {path.outlet}:
+            received[vessel] = Amount()  # a make-up line keeps it at its level
+        for vessel in {path.outlet} - made_up - kept - sides:
+            come = received.get(vessel, Amount())
+            received[vessel] = Amount(max(come.low - most, 0.0), come.high)
+            if vessel in drawn:
+                drawn[vessel] += Amount(0.0, max(most - come.low, 0.0))
 
     def _beside(self, phase: BoundPhase) -> list[BoundAction]:
         """Whatever branches that begin with `phase` may set."""

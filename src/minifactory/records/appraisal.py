@@ -26,7 +26,7 @@ def appraise_in(plant: Plant, run: Run, product: str | None = None, pool: str | 
         plant.species,
         product=chosen,
         pool=pool or _pool(run, plant),
-        feeds=feeds(plant),
+        feeds=feeds(plant) | _holding(plant),
         assay=assay(plant, run.skid, chosen),
         stated_load=stated_load(run, plant, chosen),
     )
@@ -75,6 +75,11 @@ def stated_load(run: Run, plant: Plant, product: str) -> float | None:
 def feeds(plant: Plant) -> frozenset[str]:
     """The vessels that hold feed."""
     return frozenset(name for name, vessel in plant.vessels.items() if vessel.purpose == "feed")
+
+
+def _holding(plant: Plant) -> frozenset[str]:
+    """Vessels for what is on its way: what is drawn from them is no buffer either."""
+    return frozenset(name for name, vessel in plant.vessels.items() if vessel.purpose == "other")
 
 
 def _pool(run: Run, plant: Plant) -> str | None:

@@ -79,6 +79,7 @@ class Controller:
     phases: list[PhaseRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     pools: list[PoolRecord] = field(default_factory=list)
+    returned: dict[str, float] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
     loaded: Array = field(default_factory=lambda: np.zeros(0))
     flow: float = 0.0
@@ -214,13 +215,16 @@ class Controller:
         self.inventory.add(joint, flows, sheet, passed)
         for vessel in self._receiving(flows):
             volume = self.inventory.volumes.get(vessel, 0.0) - volumes.get(vessel, 0.0)
-            if volume > 0.0:
+            if volume > 0.0 and _goes_round(vessel, flows, joint):
+                self.returned[vessel] = self.returned.get(vessel, 0.0) + volume
+            elif volume > 0.0:
                 gained = self.inventory.amounts[vessel] - amounts.get(vessel, 0.0)
                 self._pool(vessel, joint, volume, gained)
 
     def _receiving(self, flows: FlowMap) -> list[str]:
         own = self.recipe.skid
-        return [vessel for unit, vessel, _ in flows.received if self.sheet.owner(unit) == own]
+        found = (vessel for unit, vessel, _ in flows.received if self.sheet.owner(unit) == own)
+        return list(dict.fromkeys(found))
 
     def _tell_path(self, joint: Joint) -> None:
         whole = self.sheet.whole or self.sheet
@@ -236,13 +240,20 @@ class Controller:
 
     def _pool(self, vessel: str, joint: Joint, volume: float, gained: Array) -> None:
         names = [item.name for item in self.sheet.species]
-        last, start = self.pools[-1] if self.pools else None, joint.start
-        if last is not None and last.vessel == vessel and abs(last.end - joint.start) < 1e-6:
-            self.pools.pop()
-            gained = gained + np.array([last.amounts[name] for name in names])
-            start, volume = last.start, volume + last.volume
-        contents = dict(zip(names, gained.tolist(), strict=True))
-        self.pools.append(PoolRecord(vessel, start, joint.end, volume, contents))
+        contents, start, place = gained, joint.start, len(self.pools)
+        for at in reversed(range(len(self.pools))):  # permeate goes into a vessel beside the outlet's
+            last = self.pools[at]
+            if last.end < joint.start - 1e-6:
+                break
+            if last.vessel == vessel:
+                place, start, volume = at, last.start, last.volume + volume
+                contents = gained + np.array([last.amounts[name] for name in names])
+                break
+        amounts = dict(zip(names, contents.tolist(), strict=True))
+        self.pools[place:] = [
+            *self.pools[place + 1 :],
+            PoolRecord(vessel, start, joint.end, volume, amounts),
+        ]
 
     def answer(self, found: Breakpoint) -> None:
         """Do what fired conditions ask for."""
@@ -313,10 +324,22 @@ class Controller:
             events=tuple(self.events),
             pools=tuple(self.pools),
             loaded=dict(zip(names, self.loaded.tolist(), strict=True)),
-            consumed=dict(self.inventory.drawn),
+            consumed={
+                vessel: volume - self.returned.get(vessel, 0.0)
+                for vessel, volume in self.inventory.drawn.items()
+            },
             column_volume=column,
             provenance=provenance,
         )
+
+
+def _goes_round(vessel: str, flows: FlowMap, joint: Joint) -> bool:
+    """Whether a pump draws from `vessel` what comes back to it: that is no pool."""
+    drawn = flows.drawn.get(vessel, np.zeros_like(joint.mean)) * joint.mean > 0.0
+    back = sum(
+        (per_pump for _, name, per_pump in flows.received if name == vessel), np.zeros_like(joint.mean)
+    )
+    return bool(np.any(drawn & (back * joint.mean > 0.0)))
 
 
 def controller(

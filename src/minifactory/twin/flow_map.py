@@ -15,23 +15,26 @@ from minifactory.twin.routing import WASH, Routing, meeting
 
 @dataclass(frozen=True)
 class FlowMap:
-    """Flows at one set of valve positions, per unit of (pump A, pump B, wash A, wash B) of every skid.
+    """Flows at one set of valve positions, per unit of (pump A, pump B, wash A, wash B) of every skid, then
+    per unit of every drive (``n`` in all).
 
     Parameters
     ----------
-    links : ndarray (n_links, 4 skids)
+    links : ndarray (n_links, n)
         Into the network's links.
-    drawn : Mapping of str to ndarray (4 skids,)
+    drawn : Mapping of str to ndarray (n,)
         Out of each vessel.
-    received : tuple of (unit, vessel, ndarray (4 skids,))
+    received : tuple of (unit, vessel, ndarray (n,))
         Out of a unit into a vessel; washing goes nowhere that is kept.
-    columns : Mapping of str to ndarray (4 skids,)
+    columns : Mapping of str to ndarray (n,)
         Through each column.
-    gaps : Mapping of str to ndarray (4 skids,)
+    gaps : Mapping of str to ndarray (n,)
         Several skids: units in which these flows do not balance, and by how much: a pump drives against a
         closed port there.
-    meetings : tuple of (str, ndarray (4 skids,), ndarray (4 skids,))
+    meetings : tuple of (str, ndarray (n,), ndarray (n,))
         Several skids: ports in which two streams meet within a valve, and the flow of either.
+    open_drives : ndarray (n_drives,)
+        Which drives have an open way.
     """
 
     links: NDArray[np.float64]
@@ -40,9 +43,10 @@ class FlowMap:
     columns: Mapping[str, NDArray[np.float64]]
     gaps: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     meetings: tuple[tuple[str, NDArray[np.float64], NDArray[np.float64]], ...] = ()
+    open_drives: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     def faults(self, pumps: NDArray[np.float64]) -> list[tuple[str, NDArray[np.intp]]]:
-        """What is not possible at pump flows `pumps` (4 skids,) in m3/s, and which of them cause it."""
+        """What is not possible at pump flows `pumps` (n,) in m3/s, and which of them cause it."""
         if not self.gaps and not self.meetings:
             return []
         least = 1e-9 * float(pumps.max(initial=0.0))
@@ -71,11 +75,15 @@ def flow_map(
         matrix = routing.flow_matrix(stand)
     else:
         matrix, gaps = routing.possible_flows(stand)
+    open_drives = routing.open_drives(stand)
+    matrix[:, 2 * len(routing.pumps) :] *= open_drives
+    gaps = {unit: gap for unit, gap in gaps.items() if np.any(gap[: 2 * len(routing.pumps)])}
     columns = _pump_columns(names, routing.pumps)
+    columns += [2 * len(routing.pumps) + at for at in range(len(routing.drives))]
     width = len(columns)
 
     def ordered(flows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Flows (..., 2 n_pumps) in the order of the actuators, (..., 4 skids)."""
+        """Flows (..., 2 n_pumps + n_drives) in the order of the actuators, (..., n)."""
         nothing = np.zeros(flows.shape[:-1])
         return np.stack([flows[..., at] if at >= 0 else nothing for at in columns], axis=-1)
 
@@ -97,7 +105,7 @@ def flow_map(
         if route.target in plant.columns:
             through[route.target] = through.get(route.target, np.zeros(width)) + flow
     if len(names) == 1:
-        return FlowMap(links, drawn, tuple(received), through)
+        return FlowMap(links, drawn, tuple(received), through, open_drives=open_drives)
     routes = routing.routes
     met = meeting(routes, routing.open_routes(stand))
     return FlowMap(
@@ -107,6 +115,7 @@ def flow_map(
         through,
         {unit: ordered(gap) for unit, gap in gaps.items()},
         tuple((str(port), four[first], four[second]) for first, second, port in met),
+        open_drives,
     )
 
 

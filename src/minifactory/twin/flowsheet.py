@@ -30,6 +30,7 @@ from minifactory.twin.engine import Inlet, Link, Network, StirredTank, Tube, Ves
 from minifactory.twin.engine.specification import NetworkUnit
 from minifactory.twin.filters import DeadEndFilter, filter_units, filters_of
 from minifactory.twin.flow_map import FlowMap, flow_map
+from minifactory.twin.membranes import membrane_units
 from minifactory.twin.pumps import Segment
 from minifactory.twin.reacting import nothing_reacted, reacting_unit
 from minifactory.twin.routing import CELLS, Routing, routing
@@ -77,7 +78,7 @@ class Flowsheet:
         """Names of the units whose outlets are of interest.
 
         Detector cells, then units that feed a vessel, then the columns where there are several, then vessels
-        of changing content, then what comes to filters.
+        of changing content, then what comes to filters, then the cells of membranes.
         """
         if self.whole is not None:
             return self.whole.ports
@@ -85,7 +86,9 @@ class Flowsheet:
         feeding = [end for end in ends if end in self.routing.units]
         shared = self.routing.shared
         filtered = [each.unit for name in self.names for each in self.filters_of(name)]
-        return tuple(dict.fromkeys([*self.detectors, *feeding, *self.several_columns, *shared, *filtered]))
+        cells = [unit for unit in self.routing.drives if unit in self.routing.units]
+        known = [*self.detectors, *feeding, *self.several_columns, *shared, *filtered, *cells]
+        return tuple(dict.fromkeys(known))
 
     def filters_of(self, skid: str) -> tuple[DeadEndFilter, ...]:
         """The filters of `skid`, one of :attr:`names`."""
@@ -95,6 +98,11 @@ class Flowsheet:
             for each in own.of_kind(DeviceKind.FILTER)
         ]
         return filters_of(own, called, self.species, self.parameters)
+
+    @property
+    def width(self) -> int:
+        """Length of the flow vector: four flows of every skid, then the drives."""
+        return 4 * len(self.names) + len(self.routing.drives)
 
     @cached_property
     def shared_contents(self) -> tuple[NDArray[np.float64], ...]:
@@ -142,6 +150,12 @@ class Flowsheet:
         """Where the four flows of `skid` stand among those of all."""
         place = self.names.index(skid)
         return slice(4 * place, 4 * place + 4)
+
+    def flows_of(self, skid: str) -> NDArray[np.intp]:
+        """Where all flows of `skid` stand among those of all: its pumps, and its drives."""
+        mine, first = self.columns_of(skid), 4 * len(self.names)
+        drives = [first + at for at, name in enumerate(self.routing.drives) if self.owner(name) == skid]
+        return np.array([*range(mine.start, mine.stop), *drives], dtype=np.intp)
 
     def owner(self, device: str) -> str:
         """The skid that `device` of the network belongs to."""
@@ -281,6 +295,10 @@ def flowsheet(
         if device.kind is DeviceKind.FILTER:
             both = filter_units(device.name, f"{owner}.{plain.name}", plain, species, values)
             units.append(next(each for each in both if each.name == name))
+            continue
+        if device.kind is DeviceKind.MEMBRANE:
+            path = f"{owner}.{plain.name}"
+            units.append(membrane_units(device.name, path, plain, species, values)[name])
             continue
         if device.kind in REACTING:
             unit = reacting_unit(owner, plain, species, values)

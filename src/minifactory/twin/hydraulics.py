@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.plant.filters import WATER_VISCOSITY
+from minifactory.plant.membranes import channel_resistance
 from minifactory.plant.model import DeviceKind
+from minifactory.plant.network import whole_name
 from minifactory.plant.reactors import packing_resistance
 from minifactory.twin.filters import DeadEndFilter
 from minifactory.twin.flow_map import FlowMap
 from minifactory.twin.flowsheet import Flowsheet
+from minifactory.twin.parts import parts_of
 
 KOZENY = 180.0
 """Kozeny-Carman constant of a bed of spheres."""
@@ -32,11 +35,23 @@ OPENS = 1e-12
 
 
 @dataclass(frozen=True)
+class Channel:
+    """The feed side of a membrane: the links into it, the transmembrane pressure (Pa) that is kept, and the
+    resistance (Pa s/m3) along it."""
+
+    into: NDArray[np.intp]
+    transmembrane: float
+    resistance: float
+
+
+@dataclass(frozen=True)
 class Hydraulics:
     """Resistances of what the stream of one skid passes.
 
     `beds` and `tubes` map a unit to its resistance in Pa s/m3; `restriction` is the back-pressure in Pa;
-    `own` is where its flows stand among those of several skids (None: it is alone); `filters` are its own.
+    `own` is where its flows stand among those of several skids (None: it is alone); `filters` and `membranes`
+    (by name) are its own; `passages` are the links into what its filters, membranes and make-up lines let
+    through, by name.
     """
 
     beds: Mapping[str, float]
@@ -45,6 +60,8 @@ class Hydraulics:
     targets: tuple[str, ...]
     own: slice | None = None
     filters: tuple[DeadEndFilter, ...] = ()
+    membranes: Mapping[str, Channel] = field(default_factory=dict)
+    passages: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
 
     def series(
         self,
@@ -52,10 +69,10 @@ class Hydraulics:
         pumps: NDArray[np.float64],
         loads: Mapping[str, Load] | None = None,
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        """Pressures in Pa at the pumps and over the columns, (n, 2), and over each filter by name, (n,).
+        """Pressures in Pa at the pumps and over the columns, (n, 2), and over each filter or membrane, (n,).
 
-        `pumps` (n, 4 skids): all pump flows in m3/s; `loads`: by filter, what has come to it until then:
-        m3 (n,) and mol (n, n_species). Filters that are not named are clean.
+        `pumps` (n, all): all flows of pumps and drives in m3/s; `loads`: by filter, what has come to it until
+        then: m3 (n,) and mol (n, n_species). Filters that are not named are clean.
         """
         drop = np.zeros(len(pumps))
         for name, per_pump in flows.columns.items():
@@ -67,18 +84,18 @@ class Hydraulics:
         lines = links @ self._line_resistances
         over = {}
         for item in self.filters:
-            through = links[:, self.into(item)].sum(axis=1)
+            through = links[:, self.passages[item.name]].sum(axis=1)
             clean = np.zeros(len(pumps)), np.zeros((len(pumps), len(item.per_amount)))
             over[item.name] = through * item.resistances(*(loads or {}).get(item.name, clean))
             lines = lines + over[item.name]
+        for name, channel in self.membranes.items():
+            fed = links[:, channel.into].sum(axis=1)
+            over[name] = np.where(fed > OPENS, channel.transmembrane, 0.0)
+            lines = lines + over[name] + 0.5 * channel.resistance * fed
         mine = pumps if self.own is None else pumps[:, self.own]
         flowing = mine[:, 0] + mine[:, 1] > OPENS
         total = np.where(flowing, drop + lines + self.restriction, 0.0)
         return np.stack([total, drop], axis=1), over
-
-    def into(self, item: DeadEndFilter) -> NDArray[np.intp]:
-        """The links that lead to a filter."""
-        return np.array([at for at, target in enumerate(self.targets) if target == item.unit], dtype=np.intp)
 
     @cached_property
     def _line_resistances(self) -> NDArray[np.float64]:
@@ -121,7 +138,27 @@ def hydraulics(sheet: Flowsheet, name: str = "") -> Hydraulics:
     )
     targets = tuple(link.target for link in sheet.network.links)
     own = None if alone else sheet.columns_of(skid.name)
-    return Hydraulics(beds, tubes, restriction, targets, own, sheet.filters_of(skid.name))
+    filters = sheet.filters_of(skid.name)
+    passages = {item.name: _links_into(sheet, item.unit) for item in filters}
+    membranes = {}
+    for device in skid.devices.values():
+        called = device.name if alone else whole_name(sheet.plant, skid.name, device.name)
+        if device.kind is DeviceKind.MEMBRANE:
+            parts = parts_of(called, device)
+            passages[device.name] = _links_into(sheet, parts.exit("permeate"))
+            membranes[device.name] = Channel(
+                _links_into(sheet, parts.entry),
+                device.value("transmembrane_pressure", 0.0),
+                channel_resistance(device),
+            )
+        elif device.kind is DeviceKind.MAKE_UP:
+            passages[device.name] = _links_into(sheet, called)
+    return Hydraulics(beds, tubes, restriction, targets, own, filters, membranes, passages)
+
+
+def _links_into(sheet: Flowsheet, unit: str) -> NDArray[np.intp]:
+    found = [at for at, link in enumerate(sheet.network.links) if link.target == unit]
+    return np.array(found, dtype=np.intp)
 
 
 def _behind_pumps(sheet: Flowsheet) -> set[str]:

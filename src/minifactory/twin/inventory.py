@@ -42,7 +42,7 @@ class Inventory:
     def add(self, joint: Joint, flows: FlowMap, sheet: Flowsheet, passed: Array) -> None:
         """Account for a stretch in which `passed` (ports, n_species) mol came out of each port."""
         mean, duration, ports = joint.mean, joint.duration, sheet.ports
-        own = sheet.columns_of(self.skid) if self.skid and len(sheet.names) > 1 else slice(None)
+        own = sheet.flows_of(self.skid) if self.skid and len(sheet.names) > 1 else slice(None)
         for vessel, per_pump in flows.drawn.items():
             if self.skid and not np.any(per_pump[own]):
                 continue

@@ -20,7 +20,7 @@ class Joint(NamedTuple):
     start, end : float
         Process time in s.
     first, last : ndarray (4 skids,)
-        Flows (pump A, pump B, wash A, wash B of every skid) in m3/s at both ends.
+        Flows (pump A, pump B, wash A, wash B of every skid, then drives) in m3/s at both ends.
     positions : tuple of int
         Of all valves, skid after skid.
     """
@@ -40,6 +40,13 @@ class Joint(NamedTuple):
     def duration(self) -> float:
         """s."""
         return self.end - self.start
+
+    def widened(self, drives: int) -> Joint:
+        """The same with so many flows of drives, which stand still, behind those of the pumps."""
+        if not drives:
+            return self
+        first, last = (np.concatenate([each, np.zeros(drives)]) for each in (self.first, self.last))
+        return self._replace(first=first, last=last)
 
     def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Flows (n, 4 skids) in m3/s at `times` (n,) in s."""

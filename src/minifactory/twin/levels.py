@@ -43,7 +43,7 @@ class Levels:
         known = self._net.get(positions)
         if known is None:
             flows = self._sheet.flow_map(positions)
-            known = np.zeros((len(self._vessels), 4 * len(self._sheet.names)))
+            known = np.zeros((len(self._vessels), self._sheet.width))
             place = {vessel.name: at for at, vessel in enumerate(self._vessels)}
             for vessel, per_pump in flows.drawn.items():
                 known[place[vessel]] -= per_pump
@@ -72,33 +72,51 @@ class Levels:
 
     def first_fault(self, joints: list[Joint]) -> tuple[float, str, str] | None:
         """When a vessel of changing content first runs empty or full in `joints`, which, and what."""
+        now = self._now
+        for joint in joints:
+            fault = self.fault_within(joint, now)
+            if fault is not None:
+                return fault
+            now = self.after(joint, now)
+        return None
+
+    @property
+    def volumes(self) -> Array:
+        """m3 in every vessel now, (vessels,) in the order of the description."""
+        return self._now
+
+    def after(self, joint: Joint, now: Array) -> Array:
+        """m3 in every vessel (vessels,) after `joint`, of `now` before it."""
+        return np.asarray(now + self.net(joint.positions) @ joint.mean * joint.duration)
+
+    def fault_within(self, joint: Joint, now: Array) -> tuple[float, str, str] | None:
+        """As :meth:`first_fault` of one joint, before which vessels hold `now` (vessels,) in m3."""
         shared = self._sheet.routing.shared
         if not shared:
             return None
-        now = self._now
-        for joint in joints:
-            found = [
-                item
-                for item in self._crossings(joint, now)
-                if item[1] in shared and (item[2] == FULL or self._runs_dry(item[1], joint, now))
-            ]
-            if found:
-                return min(found)
-            now = now + self.net(joint.positions) @ joint.mean * joint.duration
-        return None
+        found = [item for item in self._crossings(joint, now) if item[1] in shared]
+        after = self.after(joint, now)
+        dry = {vessel.name for vessel, volume in zip(self._vessels, after, strict=True) if volume < 0.0}
+        faults = [item for item in found if item[2] == FULL or item[1] in dry]
+        # One that is below its minimum already does not come to it any more.
+        told = {name for _, name, what in faults if what == EMPTY}
+        faults += [(self._dry_at(name, joint, now), name, EMPTY) for name in dry - told if name in shared]
+        return min(faults) if faults else None
 
-    def _runs_dry(self, vessel: str, joint: Joint, now: Array) -> bool:
-        """Whether it comes to nothing, not only to its minimum."""
+    def _dry_at(self, vessel: str, joint: Joint, now: Array) -> float:
+        """Time (s) at which nothing is left in `vessel`."""
         place = next(at for at, item in enumerate(self._vessels) if item.name == vessel)
-        end = now[place] + float(self.net(joint.positions)[place] @ joint.mean) * joint.duration
-        return bool(end < 0.0)
+        net = self.net(joint.positions)[place]
+        flows = [float(net @ joint.first), float(net @ joint.last)]
+        wait = crossing(float(now[place]), 0.0, flows, joint.duration)
+        return joint.start if math.isinf(wait) else joint.start + wait
 
     def keep(self, joints: list[Joint]) -> None:
         """Take over stretches as what happened."""
         for joint in joints:
             for time, vessel, what in self._crossings(joint, self._now):
                 self.events.append(Event(time, "vessel", vessel, what))
-            self._now = self._now + self.net(joint.positions) @ joint.mean * joint.duration
+            self._now = self.after(joint, self._now)
             self._times.append(joint.end)
             self._volumes.append(self._now)
 

@@ -12,8 +12,8 @@ from minifactory.plant.model import DeviceKind, Plant, Species
 from minifactory.plant.network import group, whole_name
 from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.tagging import tag_table
+from minifactory.twin.driving import drives_of
 from minifactory.twin.engine import Stepper, Tolerance
-from minifactory.twin.filters import DeadEndFilter
 from minifactory.twin.flow_map import FlowMap
 from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, flowsheet
 from minifactory.twin.hydraulics import Load, hydraulics
@@ -107,6 +107,7 @@ class PlantProcess:
         self._passed = self._stepper.passed
         self.through = np.zeros(len(sheet.network.links))
         self.time = 0.0
+        self._drives = drives_of(sheet)
         self.seen_by: list[SkidProcess] = []
 
     def advance(self, motions: Sequence[Sequence[Segment]]) -> None:
@@ -121,9 +122,13 @@ class PlantProcess:
             return self.vessels.volume(vessel, self._stepper.volumes)
         return self.inventory.content(self.sheet, vessel)
 
-    def come_to(self, item: DeadEndFilter, into: NDArray[np.intp]) -> Load:
-        """What has come to a filter, by the links `into` it, since the start: m3 (1,), mol (1, n_species)."""
-        return self.through[into].sum(keepdims=True), self._passed[None, self.sheet.ports.index(item.unit)]
+    def amounts(self, unit: str) -> NDArray[np.float64]:
+        """mol (n_species,) that have left `unit`, one of the ports, since the start."""
+        return np.asarray(self._passed[self.sheet.ports.index(unit)])
+
+    def liquid(self, unit: str) -> NDArray[np.float64]:
+        """mol/m3 (n_species,) at the outlet of `unit`, one of the ports, now."""
+        return np.asarray(self.outlets[self.sheet.ports.index(unit)])
 
     @property
     def held(self) -> dict[str, NDArray[np.float64]]:
@@ -133,6 +138,7 @@ class PlantProcess:
 
     def _advance(self, joint: Joint) -> None:
         flows = self.sheet.flow_map(joint.positions)
+        joint = joint.widened(len(self.sheet.routing.drives))
         blocked: set[int] = set()
         for _, causes in flows.faults(joint.last) + flows.faults(joint.first):
             blocked.update(int(cause) // 4 for cause in causes)
@@ -141,6 +147,11 @@ class PlantProcess:
             for place in blocked:
                 open_ways[4 * place : 4 * place + 4] = 0.0
             joint = joint._replace(first=joint.first * open_ways, last=joint.last * open_ways)
+        if np.any(flows.open_drives):
+            joint = joint._replace(
+                first=self._drives.flows(flows, joint.first, self.liquid),
+                last=self._drives.flows(flows, joint.last, self.liquid),
+            )
         inlets = self.sheet.inlet_concentrations
         for part, first, last in self._parts(joint, flows):
             steady = np.array_equal(first, last)
@@ -179,7 +190,9 @@ class SkidProcess:
         self._rows = process.sheet.rows(name)
         self._own = process.sheet.columns_of(name)
         self._pressures = (0.0, 0.0)
-        self._drops = {f"{item.name}.Pressure": 0.0 for item in self._hydraulics.filters}
+        gauged = (*(item.name for item in self._hydraulics.filters), *self._hydraulics.membranes)
+        self._drops = {f"{name}.Pressure": 0.0 for name in gauged}
+        self._flows = {f"{name}.Flow": 0.0 for name in self._hydraulics.passages}
         self._air = (False, False)
 
     @property
@@ -200,10 +213,13 @@ class SkidProcess:
     def values(self) -> ProcessValues:
         """The true values now."""
         cells = self.plant.outlets[self._rows]
+        if not len(cells):  # a skid without detector cells shows neither
+            cells = np.zeros((1, len(self.species)))
         both = np.stack((cells[self._which.conductivity], cells[self._which.ph]))
         ph, conductivity = self.sheet.chemistry.evaluate(both, self.sheet.temperature)
         inventory = self.plant.inventory
-        filtered = {f"{name}.Volume": float(volume[0]) for name, (volume, _) in self._come().items()}
+        passages, through = self._hydraulics.passages, self.plant.through
+        shown = {f"{name}.Volume": float(through[into].sum()) for name, into in passages.items()}
         return ProcessValues(
             time=self.plant.time,
             concentrations=cells,
@@ -216,21 +232,28 @@ class SkidProcess:
             received=inventory.amounts,
             drawn=inventory.amounts_drawn(self.plant.sheet),
             volumes={name: self.plant.content(name) for name in self.sheet.plant.vessels},
-            readings=filtered,
+            readings=shown | self._flows,
             drops=self._drops,
         )
 
     def _come(self) -> dict[str, Load]:
         """What has come to each filter."""
-        known = self._hydraulics
-        return {item.name: self.plant.come_to(item, known.into(item)) for item in known.filters}
+        through, passages = self.plant.through, self._hydraulics.passages
+        return {
+            item.name: (through[passages[item.name]].sum(keepdims=True), self.plant.amounts(item.unit)[None])
+            for item in self._hydraulics.filters
+        }
 
     def see(self, flows: FlowMap, pumps: NDArray[np.float64], blocked: bool) -> None:
-        """Take over pressures and air when all pumps deliver `pumps` (4 skids,) m3/s."""
+        """Take over pressures and air when pumps and drives deliver `pumps` (all,) m3/s."""
         self._air = (self._draws_air(0, flows, pumps), self._draws_air(1, flows, pumps))
         both, over = self._hydraulics.series(flows, pumps[None, :], self._come())
         self._pressures = (BLOCKED if blocked else float(both[0, 0]), float(both[0, 1]))
         self._drops = {f"{name}.Pressure": float(drop[0]) for name, drop in over.items()}
+        links = flows.links @ pumps
+        self._flows = {
+            f"{name}.Flow": float(links[into].sum()) for name, into in self._hydraulics.passages.items()
+        }
 
     def _draws_air(self, pump: int, flows: FlowMap, pumps: NDArray[np.float64]) -> bool:
         """Whether air stands before `pump` (0: A, 1: B); as before while it rests."""

@@ -1,9 +1,14 @@
-"""The units that stand for a device: one for most, two for a filter, before and behind its membrane."""
+"""The units that stand for a device: one for most, two for a filter, before and behind its membrane.
+
+A membrane for ultrafiltration is a row of cells along its channel, the outlet of the channel (called as the
+device is), and the permeate side behind all of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from minifactory.plant.model import Device, DeviceKind
 
@@ -25,12 +30,15 @@ class Parts:
         Port -> the unit whose liquid leaves through it; ports that are not named belong to the last unit.
     inner : tuple of (str, str)
         From unit to unit within the device.
+    driven : tuple of (str, str)
+        Likewise, at a flow of its own: the drive that has the name of the first unit.
     """
 
     units: tuple[str, ...]
     entry: str
     exits: Mapping[str, str] = field(default_factory=dict)
     inner: tuple[tuple[str, str], ...] = ()
+    driven: tuple[tuple[str, str], ...] = ()
 
     def exit(self, port: str) -> str:
         """The unit whose liquid leaves through `port`."""
@@ -42,4 +50,14 @@ def parts_of(name: str, device: Device) -> Parts:
     if device.kind is DeviceKind.FILTER:
         before = name + BEFORE
         return Parts((before, name), before, {}, ((before, name),))
+    if device.kind is DeviceKind.MEMBRANE:
+        cells = tuple(f"{name} ({at + 1})" for at in range(int(device.value("cells", 1.0))))
+        permeate = f"{name} (permeate)"
+        return Parts(
+            (*cells, name, permeate),
+            cells[0],
+            {"retentate": name, "permeate": permeate},
+            tuple(pairwise((*cells, name))),
+            tuple((cell, permeate) for cell in cells),
+        )
     return Parts((name,), name)

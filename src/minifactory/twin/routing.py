@@ -25,7 +25,8 @@ CELLS = frozenset({DeviceKind.UV_CELL, DeviceKind.CONDUCTIVITY_CELL, DeviceKind.
 HOLDING = (
     CELLS
     | REACTING
-    | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN, DeviceKind.SUPERLOOP, DeviceKind.FILTER}
+    | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN, DeviceKind.SUPERLOOP}
+    | {DeviceKind.FILTER, DeviceKind.MEMBRANE, DeviceKind.MAKE_UP}
 )
 """Kinds of device that become units."""
 WASH = "pump wash"
@@ -75,6 +76,9 @@ class Routing:
         Vessels that are filled and drawn from: their content changes.
     devices : Mapping of str to str
         Unit -> the device that it belongs to.
+    drives : tuple of str
+        What else imposes flows: cells of membranes and make-up lines, in the order of the flow vector behind
+        the pumps.
     """
 
     skid: Skid
@@ -86,6 +90,7 @@ class Routing:
     valves: tuple[str, ...]
     shared: tuple[str, ...] = ()
     devices: Mapping[str, str] = field(default_factory=dict)
+    drives: tuple[str, ...] = ()
 
     def device(self, unit: str) -> Device:
         """The device that `unit` belongs to."""
@@ -104,9 +109,9 @@ class Routing:
 
         Returns
         -------
-        ndarray (n_routes, 2 n_pumps)
-            Flow in each route (m3/s) per flow of each pump to the system (first half of the columns) and per
-            flow of each pump in its wash (second half).
+        ndarray (n_routes, 2 n_pumps + n_drives)
+            Flow in each route (m3/s) per flow of each pump to the system, per flow of each pump in its wash,
+            and per flow of each drive.
 
         Raises
         ------
@@ -117,13 +122,22 @@ class Routing:
         self._refuse_dead_ends(matrix, active, known, positions)
         return matrix
 
+    def open_drives(self, positions: Mapping[str, str]) -> NDArray[np.bool_]:
+        """Which drives have an open way at `positions`, (n_drives,)."""
+        matrix, active, _ = self._balanced(positions)
+        first = 2 * len(self.pumps)
+        closed = np.zeros(len(self.drives), dtype=np.bool_)
+        for _, gap in self._gaps(matrix, active):
+            closed |= gap[first:] != 0.0
+        return np.asarray(np.any(matrix[:, first:] != 0.0, axis=0) & ~closed)
+
     def possible_flows(
         self, positions: Mapping[str, str]
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
         """As :meth:`flow_matrix`, where some pumps may be at rest.
 
         What a pump drives against a closed port is told instead of refused: unit -> imbalance there (m3/s)
-        per pump flow, shape (2 n_pumps,).
+        per pump flow, shape (2 n_pumps + n_drives,).
         """
         matrix, active, _ = self._balanced(positions)
         return matrix, dict(self._gaps(matrix, active))
@@ -131,12 +145,16 @@ class Routing:
     def _balanced(self, positions: Mapping[str, str]) -> tuple[NDArray[np.float64], list[int], set[int]]:
         """Route flows per pump flow, the open routes, and those whose flow is known."""
         n_pumps = len(self.pumps)
-        matrix = np.zeros((len(self.routes), 2 * n_pumps))
+        width = 2 * n_pumps + len(self.drives)
+        matrix = np.zeros((len(self.routes), width))
         active = self.open_routes(positions)
         known: set[int] = set()
         for index in active:
             route = self.routes[index]
-            if route.pump is not None:
+            if route.pump in self.drives:
+                matrix[index, 2 * n_pumps + self.drives.index(route.pump)] = 1.0
+                known.add(index)
+            elif route.pump is not None:
                 matrix[index, self.pumps.index(route.pump) + (n_pumps if route.wash else 0)] = 1.0
                 known.add(index)
         changed = True
@@ -151,8 +169,8 @@ class Routing:
                 for given, wanted in ((arriving, leaving), (leaving, arriving)):
                     open_ends = [i for i in wanted if i not in known]
                     if len(open_ends) == 1 and given and all(i in known for i in given):
-                        rest = sum((matrix[i] for i in wanted if i in known), np.zeros(2 * n_pumps))
-                        matrix[open_ends[0]] = sum((matrix[i] for i in given), np.zeros(2 * n_pumps)) - rest
+                        rest = sum((matrix[i] for i in wanted if i in known), np.zeros(width))
+                        matrix[open_ends[0]] = sum((matrix[i] for i in given), np.zeros(width)) - rest
                         known.add(open_ends[0])
                         changed = True
         return matrix, active, known
@@ -180,7 +198,9 @@ class Routing:
     ) -> None:
         where = f"skid {self.skid.name}"
         stand = ", ".join(f"{valve} {positions[valve]}" for valve in self.valves if valve in positions)
-        for unit, _ in self._gaps(matrix, active):
+        for unit, gap in self._gaps(matrix, active):
+            if not np.any(gap[: 2 * len(self.pumps)]):
+                continue  # a drive whose way is closed does not run
             ways = [i for i in active if self.routes[i].source == unit and i not in known]
             found = "flow has more than one way out of" if len(ways) > 1 else "no open way through"
             raise InputError(
@@ -216,13 +236,15 @@ def routing(plant: Plant, *names: str) -> Routing:
         starts += [(each.exit(port.port), port) for port in ports if port in onward]
     for name, port in starts:
         routes += _follow(skid, onward, vessels, parts, name, port)
-    routes += [Route(*inner, (), None, ()) for each in parts.values() for inner in each.inner]
+    for each in parts.values():
+        routes += [Route(*inner, (), None, ()) for inner in each.inner]
+        routes += [Route(*driven, (), driven[0], ()) for driven in each.driven]
     pumps = tuple(name for name, device in skid.devices.items() if device.kind is DeviceKind.PUMP)
     valves = tuple(name for name, device in skid.devices.items() if device.kind is DeviceKind.VALVE)
     washes = [
         Route(route.source, WASH, _upstream_needs(skid, route), route.pump, route.passes, wash=True)
         for route in routes
-        if route.pump is not None
+        if route.pump in pumps
     ]
     routes += sorted(set(washes), key=washes.index)
     inlets = tuple(v for v in plant.vessels if any(route.source == v for route in routes))
@@ -231,7 +253,11 @@ def routing(plant: Plant, *names: str) -> Routing:
     ordered = _upstream_first([unit for unit in units if unit in used], routes)
     shared = tuple(vessel for vessel in inlets if vessel in outlets)
     devices = {unit: name for name, each in parts.items() for unit in each.units}
-    return Routing(skid, ordered, inlets, outlets, tuple(routes), pumps, valves, shared, devices)
+    imposed = dict.fromkeys(route.pump for route in routes if route.pump is not None)
+    drives = tuple(name for name in imposed if name not in pumps)
+    return Routing(
+        skid, ordered, inlets, outlets, tuple(routes), pumps, valves, shared, devices, drives
+    )  # fmt: skip
 
 
 def _upstream_needs(skid: Skid, route: Route) -> Needs:
@@ -261,7 +287,9 @@ def _follow(
                 continue
             device = skid.devices[arrival.owner]
             if device.kind in HOLDING:
-                found.append(Route(name, parts[arrival.owner].entry, needs, pump, passes, through=joints))
+                by = arrival.owner if device.kind is DeviceKind.MAKE_UP else pump
+                entry = parts[arrival.owner].entry
+                found.append(Route(name, entry, needs, by, passes, through=joints))
                 continue
             if arrival in entered:
                 continue

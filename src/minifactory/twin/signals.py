@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from minifactory.records.run import Trend
 from minifactory.signals import TagTable
-from minifactory.twin.filters import DeadEndFilter
 from minifactory.twin.flowsheet import Flowsheet, pump_flows
 from minifactory.twin.hydraulics import Hydraulics, Load
 from minifactory.twin.joint import Joint, joint_of
@@ -49,7 +48,7 @@ class Stretch:
     tags : frozenset of str
         Tags that conditions want to see in it.
     joints : sequence of Joint
-        Several skids: what all of them do, segment by segment; empty for a skid alone.
+        Several skids, or flows that no pump imposes: what all of them do, segment by segment; else empty.
     points, outlet, passed, state, residual
         Times (m,), outlet concentrations and passed amounts (m, ports, species), end state and closure of the
         mass balance; empty before the integration.
@@ -131,7 +130,8 @@ class SignalSeries:
         self.use({})
         self._memory: dict[str, tuple[float, float]] = {}
         self._zeros: dict[str, float] = {}
-        self._loads = {item.name: (0.0, np.zeros(len(item.per_amount))) for item in resistances.filters}
+        self._volumes = dict.fromkeys(resistances.passages, 0.0)
+        self._amounts = {item.name: np.zeros(len(item.per_amount)) for item in resistances.filters}
         self.warnings: list[tuple[float, str, str]] = []
         self._time = 0.0
         self._times: list[Array] = []
@@ -156,7 +156,7 @@ class SignalSeries:
 
         What comes to a filter blocks it, so that pressures do.
         """
-        loaded = bool(self._loads)
+        loaded = bool(self._amounts)
         return any(tag.endswith(".Signal") or (loaded and "Pressure" in tag) for tag in tags)
 
     def flow_at(self, stretch: Stretch, machine: Machine) -> Array:
@@ -209,11 +209,11 @@ class SignalSeries:
         tags = frozenset(self._table.tags)
         values, memory = self._evaluate(stretch, grid, tags, machine)
         self._memory = memory
-        self._loads = {
-            name: (float(volumes[-1]), amounts[-1])
-            for name, (volumes, amounts) in self._come(stretch, grid).items()
-        }
-        self._warn(grid, values)
+        _, totals = self._gone(stretch, grid)
+        come = self._come(stretch, totals, grid)
+        self._volumes = {name: float(volumes[-1]) for name, volumes in totals.items()}
+        self._amounts = {name: amounts[-1] for name, (_, amounts) in come.items()}
+        self._warn(grid, values, totals)
         for cell in self._cells:
             zeroed = [time for time in stretch.zeroing if time <= stretch.times[-1]]
             if zeroed:
@@ -226,11 +226,11 @@ class SignalSeries:
         for name, series in values.items():
             self._series.setdefault(name, []).append(series)
 
-    def _warn(self, times: Array, values: Mapping[str, Array]) -> None:
+    def _warn(self, times: Array, values: Mapping[str, Array], totals: Mapping[str, Array]) -> None:
         """Note once what goes beyond the limits of a filter: time (s), filter and what, in words."""
         found = []
         for item in self._resistances.filters:
-            volumes = values[f"{item.name}.Volume"]
+            volumes = totals[item.name]
             drops = values.get(f"{item.name}.Pressure", np.zeros(len(times)))
             for beyond, text in item.limits(volumes, drops):
                 known = any(name == item.name and said == text for _, name, said in self.warnings)
@@ -259,8 +259,11 @@ class SignalSeries:
         flows = stretch.pumps(times)
         values = self._pump_values(flows, machine)
         values |= self._positions(stretch, times)
-        come = self._come(stretch, times)
-        values |= {f"{name}.Volume": volumes for name, (volumes, _) in come.items()}
+        through, totals = self._gone(stretch, times)
+        values |= {f"{name}.Volume": volumes for name, volumes in totals.items()}
+        values |= {f"{name}.Flow": flow for name, flow in through.items()}
+        values = {name: series for name, series in values.items() if name in self._table.tags}
+        come = self._come(stretch, totals, times)
         inputs = self._pressures(stretch, times, flows, come)
         if len(stretch.points):
             at = np.searchsorted(stretch.points, times - 1e-9)
@@ -303,35 +306,45 @@ class SignalSeries:
             if f"{valve}.Position" in self._table.tags
         }
 
-    def _come(self, stretch: Stretch, times: Array) -> dict[str, Load]:
+    def _gone(self, stretch: Stretch, times: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Flow (m3/s) through each filter, membrane and make-up line at `times` within a stretch, and m3."""
+        flows = {name: np.zeros(len(times)) for name in self._volumes}
+        totals = {name: np.zeros(len(times)) for name in self._volumes}
+        sofar, at = dict(self._volumes), stretch.locate(times)
+        for place, segment in enumerate(stretch.segments):
+            joint = stretch.joints[place] if stretch.joints else joint_of(segment)
+            chosen = at == place
+            spent = np.clip(times[chosen] - joint.start, 0.0, joint.duration)
+            links = self._sheet.flow_map(joint.positions).links
+            for name, into in self._resistances.passages.items():
+                per_flow = links[into].sum(axis=0)
+                first, last = float(per_flow @ joint.first), float(per_flow @ joint.last)
+                slope = (last - first) / (joint.duration or 1.0)
+                flows[name][chosen] = first + slope * spent
+                totals[name][chosen] = sofar[name] + spent * (first + 0.5 * slope * spent)
+                sofar[name] += 0.5 * (first + last) * joint.duration
+        return flows, totals
+
+    def _come(self, stretch: Stretch, totals: Mapping[str, Array], times: Array) -> dict[str, Load]:
         """What has come to each filter at `times` within a stretch, since the start of the run.
 
         Amounts are those at the start of the stretch before it is integrated.
         """
-        return {item.name: self._come_to(stretch, times, item) for item in self._resistances.filters}
-
-    def _come_to(self, stretch: Stretch, times: Array, item: DeadEndFilter) -> Load:
-        volume, amounts = self._loads[item.name]
-        volumes, at, into = np.zeros(len(times)), stretch.locate(times), self._resistances.into(item)
-        for place, segment in enumerate(stretch.segments):
-            joint = stretch.joints[place] if stretch.joints else joint_of(segment)
-            per_pump = self._sheet.flow_map(joint.positions).links[into].sum(axis=0)
-            chosen = at == place
-            spent = np.clip(times[chosen] - joint.start, 0.0, joint.duration)
-            first, last = float(per_pump @ joint.first), float(per_pump @ joint.last)
-            slope = (last - first) / (joint.duration or 1.0)
-            volumes[chosen] = volume + spent * (first + 0.5 * slope * spent)
-            volume += 0.5 * (first + last) * joint.duration
-        if not len(stretch.points):
-            return volumes, np.broadcast_to(amounts, (len(times), len(amounts)))
+        found = {}
         row = np.searchsorted(stretch.points, times - 1e-9)
-        return volumes, amounts + stretch.passed[row, self._sheet.ports.index(item.unit)]
+        for item in self._resistances.filters:
+            before = self._amounts[item.name]
+            amounts = np.broadcast_to(before, (len(times), len(before)))
+            if len(stretch.points):
+                amounts = before + stretch.passed[row, self._sheet.ports.index(item.unit)]
+            found[item.name] = totals[item.name], amounts
+        return found
 
     def _pressures(
         self, stretch: Stretch, times: Array, flows: Array, come: Mapping[str, Load]
     ) -> dict[str, Array]:
         both = np.zeros((len(times), 2))
-        over = {name: np.zeros(len(times)) for name in come}
+        over: dict[str, Array] = {}
         at = stretch.locate(times)
         for place, segment in enumerate(stretch.segments):
             chosen = at == place
@@ -344,7 +357,7 @@ class SignalSeries:
             loads = {name: (volumes[chosen], amounts[chosen]) for name, (volumes, amounts) in come.items()}
             both[chosen], drops = self._resistances.series(self._sheet.flow_map(positions), pumps, loads)
             for name, drop in drops.items():
-                over[name][chosen] = drop
+                over.setdefault(name, np.zeros(len(times)))[chosen] = drop
         shown = {name: both[:, column] for column, name in enumerate(PRESSURES)}
         shown |= {f"{name}.Pressure": drop for name, drop in over.items()}
         return {name: series for name, series in shown.items() if name in self._channels}

@@ -27,10 +27,11 @@ from minifactory.records.plant_run import PlantRun
 from minifactory.records.run import Run
 from minifactory.twin.actuators import Actuators
 from minifactory.twin.controller import Controller, Observer, controller
+from minifactory.twin.driving import Course, drives_of
 from minifactory.twin.engine import Section, Solution, Tolerance, integrate
 from minifactory.twin.flowsheet import ELEMENTS, Flowsheet
 from minifactory.twin.hand_shakes import exchange, refuse_standstill
-from minifactory.twin.joint import Joint, side_by_side
+from minifactory.twin.joint import Joint, cut, side_by_side
 from minifactory.twin.levels import Levels
 from minifactory.twin.online import plant_flowsheet, species_scales
 from minifactory.twin.signals import Stretch
@@ -39,6 +40,8 @@ WATCHED = 300
 """Scans per stretch while conditions depend on signals."""
 LONGEST = 20_000
 """Scans per stretch otherwise."""
+DRIVEN = 1800
+"""Scans per stretch with flows that no pump imposes, which cost more to look ahead."""
 OUTPUT = 5.0
 """s between recorded points where conditions need no signals."""
 
@@ -145,6 +148,7 @@ class _Plantwide:
     smeared: set[str] = field(default_factory=set)
     entered: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     left: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    course: Course | None = None
 
     @classmethod
     def of(
@@ -171,16 +175,18 @@ class _Plantwide:
             else Actuators(tag_table(resting[name]), resting[name], values)
             for name in sheet.names
         )
+        chosen = Tolerance(relative=tolerance, scales=species_scales(sheet))
         return cls(
             sheet=sheet,
             controllers=tuple(made[name] for name in sheet.names if name in made),
             actuators=actuators,
             scan=scan,
-            tolerance=Tolerance(relative=tolerance, scales=species_scales(sheet)),
+            tolerance=chosen,
             state=sheet.initial_state(),
             levels=Levels(sheet),
             entered=np.zeros(len(sheet.species)),
             left=np.zeros(len(sheet.species)),
+            course=Course(drives_of(sheet), chosen) if sheet.routing.drives else None,
         )
 
     @property
@@ -205,7 +211,8 @@ class _Plantwide:
         """Go on until something fires anywhere, or the stretch is over."""
         tags = [item.tags for item in self.controllers]
         watched = any(item.signals.measured(own) for item, own in zip(self.controllers, tags, strict=True))
-        scans = min(item.horizon(WATCHED, LONGEST) for item in self.controllers)
+        longest = LONGEST if self.course is None else DRIVEN
+        scans = min(item.horizon(WATCHED, longest) for item in self.controllers)
         before = [item.snapshot() for item in self.actuators]
         joints, stretches, scans = self._possible(scans, tags, before)
         solution = self._integrate(joints, stretches) if watched else None
@@ -263,12 +270,17 @@ class _Plantwide:
             washing.append(control.wash is not None or pending)
         motions = [machine.advance(float(times[-1])) for machine in self.actuators]
         joints, segments = side_by_side(motions)
+        if self.course is not None:
+            wide = [joint.widened(len(self.sheet.routing.drives)) for joint in joints]
+            joints = self.course.driven(self.state, wide, self.levels)
+            edges = [joint.end for joint in joints]
+            segments = [cut(own, edges) for own in segments]
         stretches = []
         for item, own in zip(self.controllers, tags, strict=True):
             item.signals.use(item.actuators.state.settings)
             place = self.sheet.names.index(item.recipe.skid)
             stretch = Stretch(self.time, times, segments[place], zeroing[place], washing[place], own)
-            stretch.joints = () if self.alone else joints
+            stretch.joints = () if self.alone and self.course is None else joints
             stretches.append(stretch)
         return joints, stretches
 

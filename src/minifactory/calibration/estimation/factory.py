@@ -22,6 +22,7 @@ from minifactory.plant.parameter_kinds import ParameterKind
 from minifactory.plant.parameters import Parameter, ParameterSet
 from minifactory.plant.tagging import tag_table
 from minifactory.twin.actuators import Actuators
+from minifactory.twin.driving import refuse_drives
 from minifactory.twin.engine import (
     Section,
     Solution,
@@ -108,7 +109,9 @@ class FactoryModel:
 
     def sheet(self, parameters: ParameterSet) -> Flowsheet:
         """The flow sheet with `parameters`."""
-        return skid_flowsheet(self.plant, self.skid, parameters, self.elements)
+        sheet = skid_flowsheet(self.plant, self.skid, parameters, self.elements)
+        refuse_drives(sheet, "calibrate")
+        return sheet
 
     expensive = True
 
