@@ -22,11 +22,11 @@ from minifactory.twin.flow_map import FlowMap
 from minifactory.twin.flowsheet import Flowsheet
 from minifactory.twin.joint import Joint
 from minifactory.twin.levels import Levels
-from minifactory.twin.membranes import TangentialFilter, tangential_filter
+from minifactory.twin.membranes import MOST, TangentialFilter, tangential_filter
 
 Array = NDArray[np.float64]
 
-AGREE = 2e-3
+AGREE = 5e-3
 """Difference of a drive between the two tries of a step, over the largest drive, that is let pass."""
 COUNTS = 0.01
 """Part of the flow through clean membranes below which a drive is nothing to compare with."""
@@ -73,8 +73,20 @@ class Drives:
                 continue
             feed = float(flows.links[item.into].sum(axis=0) @ found)
             found[place] = item.permeate(feed, np.array([liquid(cell) for cell in item.cells]))
+        return self.completed(flows, found)
+
+    def completed(self, flows: FlowMap, given: Array) -> Array:
+        """`given` flows, with no more permeate than the feed allows and what the make-up lines then give."""
+        names, first = self.sheet.routing.drives, 4 * len(self.sheet.names)
+        found = given.copy()
+        for item in self.membranes:
+            place = [first + names.index(cell) for cell in item.cells]
+            most, total = MOST * float(flows.links[item.into].sum(axis=0) @ found), float(found[place].sum())
+            if total > most:
+                found[place] *= max(most, 0.0) / total
         for line in self.make_ups:
             at = names.index(line.unit)
+            found[first + at] = 0.0
             vessel = next((name for unit, name, _ in flows.received if unit == line.unit), None)
             if vessel is not None and flows.open_drives[at]:
                 lost = flows.drawn.get(vessel, np.zeros(len(found))) - sum(
@@ -119,6 +131,7 @@ class Course:
     tolerance: Tolerance
     step: float = 1.0
     _known: tuple[Array, list[Joint]] | None = None
+    _before: Joint | None = None
 
     def driven(self, state: Array, joints: Sequence[Joint], levels: Levels) -> list[Joint]:
         """`joints` cut and completed by the drives, from `state` on.
@@ -170,33 +183,49 @@ class Course:
         self, state: Array, joint: Joint, flows: FlowMap, time: float, volumes: Array, levels: Levels
     ) -> tuple[Joint, Array | None]:
         """One step from `time` on, and the state at its end; None where a vessel runs empty or full in it."""
-        bare = 4 * len(self.drives.sheet.names)
         while True:
             left = joint.end - time
             step = left if left < 1.01 * self.step else min(self.step, left)
             part = _between(joint, time, time + step)
             begin = self.drives.flows(flows, part.first, self._liquid(state))
-            guess = part.last.copy()
-            guess[bare:] = begin[bare:]
-            tried = part._replace(first=begin, last=guess)
+            tried = self._guessed(state, part, begin, flows)
             if levels.fault_within(tried, volumes) is not None:
                 if step <= SHORTEST:
                     return tried, None
                 self.step = max(0.25 * step, SHORTEST)
                 continue
-            end = self.drives.flows(flows, part.last, self._liquid(self._integrated(state, tried, flows)))
-            better = part._replace(first=begin, last=end)
-            if levels.fault_within(better, volumes) is not None:
-                return better, None
-            after = self._integrated(state, better, flows)
-            again = self.drives.flows(flows, part.last, self._liquid(after))
-            size = max(float(again[bare:].max()), float(begin[bare:].max()), COUNTS * self.drives.most)
-            gap = float(np.max(np.abs(again[bare:] - end[bare:]))) / size
+            after = self._integrated(state, tried, flows)
+            end = self.drives.flows(flows, part.last, self._liquid(after))
+            gap = self._gap(tried, end)
+            if gap > AGREE:
+                tried = tried._replace(last=end)
+                if levels.fault_within(tried, volumes) is not None:
+                    return tried, None
+                after = self._integrated(state, tried, flows)
+                gap = self._gap(tried, self.drives.flows(flows, part.last, self._liquid(after)))
             if gap <= AGREE or step <= SHORTEST:
                 grown = step * min(4.0, 0.9 * (AGREE / max(gap, 1e-9)) ** 0.5)
                 self.step = min(max(grown, SHORTEST, self.step if step < self.step else 0.0), LONGEST)
-                return better, after
+                self._before = tried
+                return tried, after
             self.step = max(step * max(0.2, 0.9 * (AGREE / gap) ** 0.5), SHORTEST)
+
+    def _guessed(self, state: Array, part: Joint, begin: Array, flows: FlowMap) -> Joint:
+        """`part` with the drives of the present liquid, which change as they did while no valve has moved."""
+        bare = 4 * len(self.drives.sheet.names)
+        last = self.drives.flows(flows, part.last, self._liquid(state))
+        before = self._before
+        if before is not None and before.positions == part.positions and before.end == part.start:
+            rise = (begin - before.first)[bare:] * (part.duration / before.duration)
+            last[bare:] = np.clip(last[bare:] + rise, 0.5 * last[bare:], 2.0 * last[bare:])
+            last = self.drives.completed(flows, last)
+        return part._replace(first=begin, last=last)
+
+    def _gap(self, tried: Joint, end: Array) -> float:
+        """Difference of the drives at the end of `tried` and those that its liquid asks for, relative."""
+        bare = 4 * len(self.drives.sheet.names)
+        largest = max(float(end[bare:].max()), float(tried.first[bare:].max()), COUNTS * self.drives.most)
+        return float(np.max(np.abs(end[bare:] - tried.last[bare:]))) / largest
 
     def _liquid(self, state: Array) -> Callable[[str], Array]:
         layout = self.drives.sheet.network.layout

@@ -49,14 +49,16 @@ class FlowMap:
         """What is not possible at pump flows `pumps` (n,) in m3/s, and which of them cause it."""
         if not self.gaps and not self.meetings:
             return []
-        least = 1e-9 * float(pumps.max(initial=0.0))
+        least, bare = 1e-9 * float(pumps.max(initial=0.0)), len(pumps) - len(self.open_drives)
         found = []
         for unit, gap in self.gaps.items():
             if abs(float(gap @ pumps)) > least:
-                found.append((f"no open way through {unit}", np.nonzero(gap * pumps)[0]))
+                causes = np.nonzero(gap * pumps)[0]
+                found.append((f"no open way through {unit}", causes[causes < bare]))
         for port, first, second in self.meetings:
             if float(first @ pumps) > least and float(second @ pumps) > least:
-                found.append((f"two streams meet in port {port}", np.nonzero((first + second) * pumps)[0]))
+                causes = np.nonzero((first + second) * pumps)[0]
+                found.append((f"two streams meet in port {port}", causes[causes < bare]))
         return found
 
 
