@@ -13,10 +13,12 @@ from minifactory.app.recommended import scaled_files, write_case
 from minifactory.design.candidates import Evaluation
 from minifactory.design.description import Description
 from minifactory.design.levels import with_levels
-from minifactory.design.reading import load_study
+from minifactory.design.reading import load_study, read_study, without_varied
 from minifactory.design.scaling import Factors, scaled
+from minifactory.design.search import Variable
 from minifactory.design.study import Scaling
 from minifactory.errors import InputError
+from minifactory.plant.document import Report, open_text
 from minifactory.recipe.check import check
 from minifactory.twin.simulate import simulate
 from minifactory.units import FLOW, MASS, MASS_CONCENTRATION, PRESSURE, TIME, VELOCITY, VOLUME, Kind
@@ -51,6 +53,121 @@ def test_everything_that_is_wrong_is_said_at_once(
         '"cost_of_goods" needs prices',
     ):
         assert part in said
+
+
+V = "vary: {cex.loading.load.until: {from: 100 mL, to: 200 mL}}"
+OPTIMISE = "kind: optimise\nobjectives: [maximise yield]"
+FAULTS = {
+    "": "is empty",
+    "- a\n- b": "a list where a mapping is due",
+    "kind: [optimise": "is not valid YAML",
+    "objectives: [maximise yield]": '"kind" is missing',
+    "kind: optimize": 'Did you mean "optimise"?',
+    "kind: robustness\nsample: 100": 'Did you mean "samples"?',
+    "kind: robustness\nsamples: many": '"many" is out of place; expected a whole number from 1',
+    "kind: robustness\nsamples: 0": "a whole number from 1",
+    "kind: robustness\nsamples: 10.5": "a whole number",
+    "kind: robustness\nsamples: nan": "a whole number",
+    "kind: robustness\nseed: -1": "s.yaml:2 seed:",
+    "kind: robustness\nsamples: 5\nsamples: 6": "stands twice",
+    f"kind: robustness\n{V}": "says nothing to a study of kind robustness; expected a study of kind optimise",
+    f"kind: scale\nscale: {{hardware: XK 26/40}}\n{V}": '"vary" says nothing',
+    f"{OPTIMISE}\n{V}\nsearch: {{population: big}}": "search.population",
+    f"kind: design-space\n{V}\ngrid: x": "a whole number from 3 to 41",
+    f"{OPTIMISE}\nvary: [cex.loading.load.until]": "vary: a list where a mapping is due",
+    f"{OPTIMISE}\nvary: {{}}": "nothing to vary",
+    f"{OPTIMISE}\nvary: {{cex.loading.load.until: 150 mL}}": "where a mapping is due",
+    f"{OPTIMISE}\nvary: {{cex.loading.load.until: {{from: 1 min, to: 2 min}}}}": "not a unit of volume",
+    f"{OPTIMISE}\nvary: {{cex.loading.load.until: {{from: 100, to: 200}}}}": "has no unit",
+    f"{OPTIMISE}\nvary: {{cex.loading.load.until: {{from: 9 mL, to: 9 mL}}}}": "is empty",
+    f"{OPTIMISE}\nvary: {{cex.loading.load.until: {{from: 1 mL, to: 2 mL, step: 5 mL}}}}": "a step within",
+    f"{OPTIMISE}\nvary: {{C1.product.nu: {{from: -3, to: 8}}}}": "out of bounds",
+    f"{OPTIMISE}\nvary: {{columns.C1.bed_height: {{choices: [10 cm]}}}}": "fewer than two choices",
+    f"{OPTIMISE}\nvary: {{columns.C1.bed_height: {{choices: [9 cm, 8 cm], from: 5 cm}}}}": "either bounds or",
+    f"{OPTIMISE}\nvary: {{cex.loading.load.until: {{from: 1 L, to: 2 L, also: [cex.loading.load.flow]}}}}": (
+        "cex.loading.load.flow is flow (3.15 mL/min), cex.loading.load.until is volume (222 mL)"
+    ),
+    f"kind: optimise\n{V}": "there is no objective",
+    f"kind: optimise\nobjectives: []\n{V}": "there is no objective",
+    f"kind: optimise\nobjectives: [maximize yield]\n{V}": 'Did you mean "maximise yield"?',
+    f"kind: optimise\nobjectives: [pool_volume]\n{V}": 'Say "maximise pool_volume" or "minimise pool_volume"',
+    f"kind: optimise\nobjectives: [yield, minimise yield]\n{V}": "is an objective twice",
+    f"kind: optimise\nobjectives: [minimise buffer.strop]\n{V}": 'Did you mean "strip"?',
+    f"kind: optimise\nobjectives: [minimise cost_of_goods]\n{V}\nprices: {{currency: EUR}}": "nothing costs",
+    "kind: robustness\nconstraints: [yield]": "a list where a mapping is due",
+    "kind: robustness\nconstraints: {share.aggregat: '<= 1 %'}": 'Did you mean "aggregate"?',
+    "kind: robustness\nconstraints: {log_reduction.product: '>= 4'}": 'no virus "product" in the case',
+    "kind: robustness\nconstraints: {yield: }": '"yield" has no value',
+    "kind: robustness\nconstraints: {yield: 85 %}": "is no limit",
+    "kind: robustness\nconstraints: {yield: '>= 120 %'}": "out of bounds",
+    "kind: robustness\nconstraints: {pool_volume: '<= 400 mM'}": "not a unit of volume",
+    "kind: robustness\nconstraints: {yield: ['>= 90 %', '<= 80 %']}": "s.yaml:2 constraints: yield >= 90 %",
+    "kind: robustness\nuncertain: {feed.product.strength: normal -3 %}": "out of bounds",
+    "kind: robustness\nuncertain: {feed.product.strength: normal 0 %}": "does not spread",
+    "kind: robustness\nuncertain: {feed.product.strength: {normal: 3 %}}": "where a single value is due",
+    "kind: robustness\nuncertain: [feed.product.strength]": "a list where a mapping is due",
+    f"kind: design-space\n{V}\nuncertain: {{cex.loading.load.until: normal 3 %}}": "varied and uncertain",
+    "kind: pool\ncollect: {sodium: {purity: 95 %}}": 'no protein "sodium"',
+    "kind: pool\ncollect: {product: {fractions: two}}": "a whole number from 1 to 4",
+    "kind: scale\nscale: {hardware: XK 999}": "s.yaml:2 scale.hardware",
+    "kind: scale\nscale: {hardware: XK 26/40, system: AKTA moon}": "no system of the catalogue",
+    "kind: schedule\ndemand: {batches: 0}": "a whole number from 1",
+    f"{OPTIMISE}\nlevels: {{phase: cex.loading.load, count: x, to: [1 %B, 2 %B], over: [1 CV, 2 CV]}}": (
+        "s.yaml:3 levels.count"
+    ),
+    "kind: sequence\nsequence: {columns: {C1: [XK 999]}}": '"XK 999" is no column of the catalogue',
+    "kind: verify\nverify: {batches: x}": "a whole number from 1",
+    "kind: verify\nverify: {scan: 0 s}": "out of bounds",
+    "kind: verify\nverify: {of: throughput}\nconstraints: {yield: '>= 10 %'}": "State it there.",
+}
+"""What somebody might write, and a part of the answer."""
+
+
+@pytest.mark.parametrize(("text", "part"), FAULTS.items())
+def test_a_faulty_study_is_answered_in_words(
+    case: Case, description: Description, tmp_path: Path, text: str, part: str
+) -> None:
+    (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as told:
+        load_study(tmp_path / "s.yaml", description, limits_of(case.targets))
+    said = [str(finding) for finding in told.value.findings]
+    assert any(part in one for one in said), said
+    assert all(one.startswith("s.yaml") for one in said)
+    assert len(said) <= 3  # and nothing that only follows from it
+
+
+@pytest.mark.parametrize(
+    ("study", "choices", "part"),
+    [
+        ("robustness", Choices(samples=0), "0 for a study of kind robustness"),
+        ("robustness", Choices(indices=7), "a power of two"),
+        ("robustness", Choices(evaluations=9), "--evaluations: for the study robustness"),
+        ("pool", Choices(indices=8), "expected a study of kind robustness"),
+        ("verify", Choices(of="nothing", workers=1), "neither a file, nor in"),
+        ("Throughput", Choices(), 'Did you mean "throughput"?'),
+        ("studies", Choices(), "nor a kind of study"),
+    ],
+)
+def test_what_is_asked_on_the_command_line_is_checked(
+    case: Case, tmp_path: Path, study: str, choices: Choices, part: str
+) -> None:
+    with pytest.raises(InputError) as told:
+        design(case, study, choices, tmp_path)
+    assert part in str(told.value)
+
+
+def test_a_column_that_does_not_fit_is_a_fault_of_the_study(description: Description) -> None:
+    with pytest.raises(InputError, match="the study: with bed_height 100 cm: 100 cm does not fit"):
+        scaled(description, Scaling(bed_height=1.0), "the study")
+
+
+def test_what_is_adjustable_may_be_uncertain(description: Description) -> None:
+    """A robustness varies nothing: an operating tolerance of what the gate may adjust counts."""
+    adjustable = (Variable("cex.loading.load.until", 1e-4, 2e-4, VOLUME),)
+    text = "kind: robustness\nuncertain: {cex.loading.load.until: normal 3 %}"
+    study, _ = read_study(open_text(text, "s", Report()), "s", description, (), adjustable)
+    assert study.variables == ()
+    assert "cex.loading.load.until" in {one.reference for one in without_varied(study).factors}
 
 
 def test_other_values_change_the_text_only_where_they_stand(description: Description) -> None:

@@ -23,7 +23,7 @@ from minifactory.design.executor import Executor, InThisProcess
 from minifactory.design.ledger import Ledger, table_of
 from minifactory.design.mesh import fitted
 from minifactory.design.pages.page import Page, write
-from minifactory.design.reading import load_study, plain_study, without_varied
+from minifactory.design.reading import NEED_SAMPLES, load_study, plain_study, without_varied
 from minifactory.design.search import Limit, Variable
 from minifactory.design.study import KINDS, Study
 from minifactory.design.uncertainty import candidates_at, deviates
@@ -35,6 +35,13 @@ Progress = Callable[[str, float], None]
 STUDIES = "studies"
 ROUNDS = 3
 """Searches with larger reserves, until the limits are met with the confidence asked for."""
+ONLY = {
+    "indices": ("robustness",),
+    "evaluations": ("optimise", "sequence"),
+    "batches": ("verify",),
+    "of": ("verify",),
+}
+"""Options -> kinds of study that read them."""
 ON_SEVERAL_SKIDS = ("optimise", "robustness", "design-space", "experiment", "verify")
 """Kinds of study that ask for whole runs only, on however many skids."""
 
@@ -139,6 +146,10 @@ class Desk:
         self.notes["mesh"] = f"{problem.elements} elements per bed"
         self.notes["mesh error"] = f"{moved:.1e} of the figures asked for, against twice as many elements"
         return problem
+
+    def where(self, block: str) -> str:
+        """A block of the study, for findings about what it says."""
+        return f"study {self.study.name} {block}"
 
     @property
     def title(self) -> str:
@@ -274,17 +285,25 @@ def _chosen(study: Study, choices: Choices) -> Study:
         effort = changed.get("effort", study.effort)
         changed["effort"] = replace(effort, evaluations=choices.evaluations)
     asked = {name: getattr(choices, name) for name in ("batches", "of") if getattr(choices, name) is not None}
-    if asked and study.kind != "verify":
-        raise InputError(
-            Finding(
-                "--" + " and --".join(asked),
-                f"for the study {study.name} of kind {study.kind}",
-                "a study of kind verify",
-                f"E.g. minifactory design CASE verify --of {study.name}.",
-            )
-        )
     changed["verifying"] = replace(study.verifying, **asked)
+    _refuse_foreign(study, choices)
     return replace(study, **changed)
+
+
+def _refuse_foreign(study: Study, choices: Choices) -> None:
+    """InputError for options that a study of this kind would pass over in silence."""
+    findings = [
+        Finding(
+            f"--{option}",
+            f"for the study {study.name} of kind {study.kind}",
+            f"a study of kind {' or '.join(kinds)}",
+            f"To verify what it recommends: verify --of {study.name}." if kinds == ("verify",) else "",
+        )
+        for option, kinds in ONLY.items()
+        if getattr(choices, option) is not None and study.kind not in kinds
+    ]
+    if findings:
+        raise InputError(findings)
 
 
 def _refuse_unready(study: Study, choices: Choices) -> None:
@@ -293,6 +312,10 @@ def _refuse_unready(study: Study, choices: Choices) -> None:
             Finding(
                 str(choices.output), "is there already", "a folder that is to be made", "Name another one."
             )
+        )
+    if study.kind in NEED_SAMPLES and not study.samples:
+        raise InputError(
+            Finding("samples", f"0 for a study of kind {study.kind}", "at least 1", "E.g. --samples 200.")
         )
     if study.indices is not None and study.indices & (study.indices - 1):
         raise InputError(

@@ -237,9 +237,9 @@ def space(desk: Desk) -> Page:
 
 def scale(desk: Desk) -> Page:
     """The case on another column, and what that changes."""
-    problem = desk.problem()
-    found = scaled(desk.description, desk.study.scaling)
+    found = scaled(desk.description, desk.study.scaling, desk.where("scale"))
     faults = found.description.faults()
+    problem = desk.problem()
     desk.progress("predicting both scales", 0.5)
     (before,) = desk.ledger.evaluate(problem, [{}])
     after = Evaluation({}, "")

@@ -26,7 +26,7 @@ from minifactory.design.figures import kind_of_figure
 from minifactory.design.ledger import Ledger
 from minifactory.design.search import Limit, Space, Variable
 from minifactory.design.uncertainty import Factor, candidates_at
-from minifactory.errors import Finding, InputError
+from minifactory.errors import Finding, InputError, TargetError
 from minifactory.units import FRACTION
 
 NOISE = {
@@ -137,6 +137,8 @@ def experiments(
     ------
     InputError
         Nothing is uncertain, or no limit depends on what is.
+    TargetError
+        The case as it is cannot be run.
     """
     if not factors or not limits:
         raise InputError(
@@ -148,6 +150,8 @@ def experiments(
     candidates = [{**choice, **draw} for choice in choices for draw in draws]
     found = ledger.evaluate(problem, candidates, lambda done, whole: progress("comparing runs", done / whole))
     tables = [found[at : at + len(draws)] for at in range(0, len(found), len(draws))]
+    if tables[0][0].fault:
+        raise TargetError(Finding("experiment", f"the case as it is cannot be run: {tables[0][0].fault}"))
     gradients = {item.figure: _slopes(tables[0], item.figure, len(names)) for item in limits}
     gradients = {figure: slope for figure, slope in gradients.items() if np.any(slope)}
     if not gradients:

@@ -24,10 +24,11 @@ from scipy.optimize import minimize
 from scipy.stats import qmc
 
 from minifactory.design.candidates import Evaluation, FloatArray, Problem
+from minifactory.design.conflicts import conflicts
 from minifactory.design.ledger import Ledger
 from minifactory.design.search import Limit, Objective, Space, table
 from minifactory.errors import Finding, InputError, TargetError
-from minifactory.units import FRACTION, show
+from minifactory.units import show
 
 FLAT = 1e-9
 """Relative change of a figure over the first generation below which no variable moves it."""
@@ -126,6 +127,11 @@ class _Search:
             return int(feasible[np.argmin(scores[feasible, 0])])
         return int(np.argmin(worst))
 
+    def told(self, place: int) -> dict[str, str]:
+        """The values of the candidate at `place` as people write them, by reference."""
+        values = self.candidates[place]
+        return {one.reference: show(values[one.reference], one.kind) for one in self.space.variables}
+
     def note(self) -> None:
         """Write down how good the best is now."""
         scores, violations = self.judged(self.evaluations)
@@ -185,7 +191,7 @@ def optimise(
         _polish(search, chosen, say)
     best = search.best()
     if float(search.judged([search.evaluations[best]])[1].max()) > 1e-9:
-        raise TargetError(conflicts(search.evaluations, limits, best, search.candidates[best]))
+        raise TargetError(conflicts(search.evaluations, limits, best, search.told(best)))
     return Optimum(
         values=search.candidates[best],
         evaluation=search.evaluations[best],
@@ -395,62 +401,3 @@ def _idle(search: _Search) -> tuple[str, ...]:
 def _residual(design: FloatArray, values: FloatArray) -> float:
     solved = np.linalg.lstsq(design, values, rcond=None)[0]
     return float(np.sum((values - design @ solved) ** 2))
-
-
-def conflicts(
-    evaluations: Sequence[Evaluation], limits: Sequence[Limit], nearest: int, values: Mapping[str, float]
-) -> list[Finding]:
-    """Why no candidate meets all limits: single limits out of reach, pairs that exclude each other."""
-    findings = []
-    alive = [one for one in evaluations if not one.fault]
-    if not alive:
-        return [Finding("study", f"no candidate can be run: {evaluations[0].fault}")]
-    for item in limits:
-        if not any(item.met(one) for one in alive):
-            best = _best(alive, item)
-            findings.append(
-                Finding(
-                    item.where or item.figure,
-                    f"{item.title} {item.text} is out of reach: {best} is the best of {len(alive)}",
-                    "a limit within reach",
-                    "Lower it, widen the bounds of the variables, or vary more of the description.",
-                )
-            )
-    for at, one in enumerate(limits):
-        for other in limits[at + 1 :]:
-            first, second = [e for e in alive if one.met(e)], [e for e in alive if other.met(e)]
-            if first and second and not any(other.met(e) for e in first):
-                findings.append(
-                    Finding(
-                        one.where or one.figure,
-                        f"{one.title} {one.text} and {other.title} {other.text} exclude each other: "
-                        f"where the first is met, the second is {_best(first, other)} at best",
-                        "limits that can be met together",
-                        "Relax one of the two, or vary more of the description.",
-                    )
-                )
-    if not findings:
-        names = ", ".join(f"{item.title} {item.text}" for item in limits)
-        findings.append(Finding("study", f"all limits together ({names}) are met by no candidate"))
-    where = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
-    missed = ", ".join(
-        f"{item.title} {show_figure(item, evaluations[nearest][item.figure])} (required {item.text})"
-        for item in limits
-        if not item.met(evaluations[nearest])
-    )
-    findings.append(Finding("nearest candidate (SI)", f"{where}: {missed or evaluations[nearest].fault}"))
-    return findings
-
-
-def _best(evaluations: Sequence[Evaluation], item: Limit) -> str:
-    values = [one[item.figure] for one in evaluations if math.isfinite(one[item.figure])]
-    if not values:
-        return "not known"
-    return show_figure(item, max(values) if item.at_least else min(values))
-
-
-def show_figure(item: Limit, value: float) -> str:
-    """A figure as people read it."""
-    if not math.isfinite(value):
-        return "not known"
-    return f"{100.0 * value:.4g} %" if item.kind is FRACTION else show(value, item.kind)

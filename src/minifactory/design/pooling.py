@@ -25,6 +25,7 @@ from scipy.optimize import minimize
 
 from minifactory.design.candidates import FloatArray
 from minifactory.errors import Finding, InputError, TargetError, did_you_mean
+from minifactory.units import MASS_CONCENTRATION, VOLUME, show
 
 GRID = 900
 """Times that the programme may cut at before the cuts are moved off the grid."""
@@ -256,22 +257,26 @@ def _conflicts(coarse: _Coarse, item: Wanted, components: Sequence[str]) -> list
         alone = {"purity": 0.0, "recovery": 0.0, "concentration": 0.0, "volume": math.inf}
         alone[name] = getattr(item, name)
         if getattr(item, name) > 0.0 and not np.any(_allowed(coarse, item, components, **alone) & gain):
-            best = _best_alone(coarse, item, components, name)
+            said, most = (
+                show(value, MASS_CONCENTRATION) if name == "concentration" else f"{value:.5g}"
+                for value in (getattr(item, name), _best_alone(coarse, item, components, name))
+            )
             return [
                 Finding(
                     where,
-                    f"{text} of {getattr(item, name):.4g} is reached nowhere; the best is {best:.4g}",
-                    f"at most {best:.4g}",
+                    f"{text} of {said} is reached nowhere; the best is {most}",
+                    f"at most {most}",
                     "Lower the limit, or separate the peaks better.",
                 )
             ]
     best = _best_recovery(coarse, item, components)
+    asked = [f"a purity of {item.purity:.5g}"] if item.purity > 0.0 else []
+    asked += [f"{show(item.concentration, MASS_CONCENTRATION)}"] if item.concentration > 0.0 else []
+    asked += [f"{show(item.volume, VOLUME)} at most"] if math.isfinite(item.volume) else []
     return [
         Finding(
             where,
-            f"its limits exclude each other: purity {item.purity:.4g}, "
-            f"concentration {item.concentration:.4g} kg/m3 and volume {item.volume:.4g} m3 "
-            f"leave a yield of {best:.4g} at most",
+            f"its limits exclude each other: {' and '.join(asked)} leave a yield of {best:.4g} at most",
             f"a yield of {item.recovery:.4g}",
             "Lower one of them, or separate the peaks better.",
         )

@@ -20,12 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from minifactory.design.description import Description
-from minifactory.design.figures import KNOWN, kind_of_figure
 from minifactory.design.levels import level_references, with_levels
-from minifactory.design.search import Limit, Objective, Variable
+from minifactory.design.search import Limit, Variable
 from minifactory.design.study import KINDS, Levels, Study
 from minifactory.design.study_blocks import (
-    COUNT,
     collected,
     demand,
     effort,
@@ -34,14 +32,12 @@ from minifactory.design.study_blocks import (
     sequencing,
     verifying,
 )
+from minifactory.design.study_figures import limits, objectives
 from minifactory.design.uncertainty import Factor, factors_of, parse_spread
-from minifactory.errors import InputError, did_you_mean
+from minifactory.errors import InputError
 from minifactory.plant import nodes
 from minifactory.plant.document import Reader, Report, open_document, open_text
-from minifactory.records.limits import parse_limit
 from minifactory.units import FRACTION, Kind
-
-SENSES = ("maximise", "minimise")
 
 
 def load_study(
@@ -86,30 +82,34 @@ def read_study(
 ) -> tuple[Study, Description]:
     """The study in an opened document; see :func:`load_study`."""
     report = top.report
+    known = "kind" in top
     kind = top.choice("kind", KINDS)
+    if not report.failed and known:
+        _refuse_foreign(top, kind)
     top.text("description", "")
     levels, description = _levels(top, description)
     variables = tuple(_variables(top, description))
     if levels is not None:
         variables = (*variables, *_level_variables(levels, description))
-    elif not variables and "vary" not in top:
+    elif not variables and "vary" not in top and "vary" in _OWN[kind]:
         variables = tuple(adjustables)
-    limits = tuple(_limits(top)) or tuple(targets)
+    stated = tuple(limits(top, description)) or tuple(targets)
+    seed = top.count("seed", 1)
     study = Study(
         name=name,
         kind=kind,
         variables=variables,
-        objectives=tuple(_objectives(top, kind)),
-        limits=limits,
+        objectives=tuple(objectives(top, kind, description)),
+        limits=stated,
         factors=tuple(_factors(top, description)),
-        samples=int(top.value("samples", COUNT, _SAMPLES.get(kind, 200))),
-        indices=int(top.value("indices", COUNT)) if "indices" in top else None,
-        seed=int(top.value("seed", COUNT, 1)),
-        effort=effort(top),
+        samples=top.count("samples", _SAMPLES.get(kind, 200), int(kind in NEED_SAMPLES)),
+        indices=top.count("indices", 0) if "indices" in top else None,
+        seed=seed,
+        effort=effort(top, seed),
         prices=prices(top, description),
         levels=levels,
         collected=tuple(collected(top, description)),
-        grid=int(top.value("grid", COUNT, 7, 3, 41)),
+        grid=top.count("grid", 7, 3, 41),
         confidence=top.value("confidence", FRACTION, 0.9, 0.0, 1.0),
         scaling=scaling(top),
         demand=demand(top),
@@ -122,6 +122,24 @@ def read_study(
     return study, description
 
 
+NEED_SAMPLES = ("robustness", "verify")
+"""Kinds of study that say nothing without samples."""
+_EVERYWHERE = (
+    *("kind", "description", "source", "constraints", "uncertain", "stated_uncertainties"),
+    *("samples", "seed", "prices"),
+)
+_OWN = {
+    "pool": ("collect",),
+    "optimise": ("vary", "levels", "objectives", "search"),
+    "robustness": ("indices",),
+    "design-space": ("vary", "levels", "grid", "confidence"),
+    "scale": ("scale",),
+    "schedule": ("demand",),
+    "experiment": ("vary", "levels", "search"),
+    "sequence": ("vary", "objectives", "search", "sequence"),
+    "verify": ("verify",),
+}
+"""Keys that only some kinds of study read (a sequence reads vary to refuse it)."""
 _SAMPLES = {
     "robustness": 1000,
     "design-space": 48,
@@ -133,12 +151,31 @@ _SAMPLES = {
 }
 
 
+def _refuse_foreign(top: Reader, kind: str) -> None:
+    """A finding for every key that a study of another kind would read: it would be passed over in silence."""
+    for key in top.keys:
+        readers = [name for name, keys in _OWN.items() if key in keys and name != "sequence"]
+        readers = readers or [name for name, keys in _OWN.items() if key in keys]
+        if key not in (*_EVERYWHERE, *_OWN[kind]) and readers:
+            top.fail(
+                f'"{key}" says nothing to a study of kind {kind}',
+                f"a study of kind {' or '.join(readers)}",
+                "Take it out, or choose another kind.",
+                key=key,
+            )
+
+
 def _levels(top: Reader, description: Description) -> tuple[Levels | None, Description]:
     if "levels" not in top:
         return None, description
     block = top.section("levels")
-    phase, count = block.text("phase"), int(block.value("count", COUNT, 2))
+    phase, count = block.text("phase"), block.count("count", 2)
     before = description
+    if not phase:
+        block.ignore("to")
+        block.ignore("over")
+        block.finish()
+        return None, before
     try:
         description = with_levels(description, phase, count, block.where())
     except InputError as fault:
@@ -187,15 +224,25 @@ def _variable(block: Reader, reference: str, description: Description) -> Variab
     also = block.texts("also")
     try:
         present = description.quantity(reference, block.where())
-        for other in also:
-            description.quantity(other, block.where("also"))
+        others = [description.quantity(other, block.where("also")) for other in also]
     except InputError as fault:
         block.report.add_all(fault.findings)
         for key in ("from", "to", "step", "choices"):
             block.ignore(key)
         return None
     kind = present.kind
+    for name, other in zip(also, others, strict=True):
+        if other.kind != kind:
+            block.fail(
+                f"{name} is {other.kind.name} ({other.text}), {reference} is {kind.name} ({present.text})",
+                "references of one kind, which can take the same value",
+                key="also",
+            )
     if "choices" in block:
+        for key in ("from", "to", "step"):
+            if key in block:
+                block.fail(f'"{key}" beside "choices"', "either bounds or choices", key=key)
+            block.ignore(key)
         values = tuple(sorted(block.values("choices", kind)))
         if len(set(values)) < 2 or any(math.isnan(value) for value in values):
             block.fail("fewer than two choices", "at least two different values", key="choices")
@@ -213,57 +260,15 @@ def _variable(block: Reader, reference: str, description: Description) -> Variab
             "Exchange or widen the bounds.",
         )
         return None
+    if step is not None and not 0.0 < step.value <= (high.value - low.value) * (1.0 + 1e-9):
+        block.fail(
+            f'a step of "{step.text}" from "{low.text}" to "{high.text}"',
+            "a step within the range, above 0",
+            "Leave it out where any value is allowed.",
+            key="step",
+        )
+        return None
     return Variable(reference, low.value, high.value, kind, step.value if step else 0.0, also=also)
-
-
-def _objectives(top: Reader, kind: str) -> list[Objective]:
-    found = []
-    for text in top.texts("objectives"):
-        sense, _, figure = text.strip().partition(" ")
-        figure = figure.strip()
-        if sense not in SENSES:
-            known = KNOWN.get(text.strip())
-            if known is None or known.more_is_better is None:
-                top.fail(
-                    f'"{text}" is no objective',
-                    'e.g. "maximise productivity"',
-                    did_you_mean(text, KNOWN),
-                    key="objectives",
-                )
-                continue
-            sense, figure = SENSES[not known.more_is_better], text.strip()
-        if kind_of_figure(figure) is None:
-            top.fail(f'unknown figure "{figure}"', remedy=did_you_mean(figure, KNOWN), key="objectives")
-            continue
-        found.append(Objective(figure, sense == "maximise"))
-    if kind == "optimise" and not found and "objectives" not in top:
-        top.fail('"objectives" is missing', 'e.g. "objectives: [maximise productivity]"')
-    return found
-
-
-def _limits(top: Reader) -> list[Limit]:
-    found = []
-    inside = top.section("constraints")
-    for figure in inside.keys:
-        kind = kind_of_figure(figure)
-        if kind is None:
-            inside.fail(f'unknown figure "{figure}"', remedy=did_you_mean(figure, KNOWN), key=figure)
-            inside.ignore(figure)
-            continue
-        reader, key, confidence = inside, figure, 0.0
-        if isinstance(inside.node.entries.get(figure), nodes.Mapping):
-            reader, key = inside.section(figure), "limit"
-            confidence = reader.value("confidence", FRACTION, 0.0, 0.0, 1.0)
-        for text in reader.texts(key, required=True):
-            try:
-                at_least, limit = parse_limit(text, kind, reader.where(key))
-            except InputError as fault:
-                reader.report.add_all(fault.findings)
-                continue
-            found.append(Limit(figure, at_least, limit, kind, confidence, reader.where(key)))
-        if reader is not inside:
-            reader.finish()
-    return found
 
 
 def _factors(top: Reader, description: Description) -> list[Factor]:
@@ -275,7 +280,11 @@ def _factors(top: Reader, description: Description) -> list[Factor]:
             present = description.quantity(reference, where)
             spread = parse_spread(text, present.kind, where)
         except InputError as fault:
-            top.report.add_all(fault.findings)
+            if text:  # else what stands there has a finding already
+                top.report.add_all(fault.findings)
+            continue
+        if not spread.spread > 0.0:
+            inside.fail(f'"{text}" does not spread', "a spread above 0", "Take it out.", key=reference)
             continue
         parameter = description.plant.parameters.parameters.get(reference)
         lower = parameter.lower if parameter else present.kind.lower
@@ -298,7 +307,7 @@ def _check(top: Reader, study: Study) -> None:
             "Optimise the case that it writes with a study of its own.",
             key="vary",
         )
-    if study.kind in ("optimise", "design-space") and not study.variables:
+    if study.kind in ("optimise", "design-space") and not study.variables and not _keys(top, "vary"):
         top.fail(
             f"nothing to vary in a study of kind {study.kind}",
             "references with bounds under vary",
@@ -315,6 +324,8 @@ def _check(top: Reader, study: Study) -> None:
                 top.fail(
                     f"{one.figure} {low.text} and {one.figure} {high.text} exclude each other",
                     "limits that leave room",
+                    "Lower the one or raise the other.",
+                    key="constraints",
                 )
     seen: set[str] = set()
     for variable in study.variables:
@@ -322,6 +333,25 @@ def _check(top: Reader, study: Study) -> None:
             if reference in seen:
                 top.fail(f'"{reference}" is varied twice', "each reference once", key="vary")
             seen.add(reference)
+    for reference in _keys(top, "uncertain"):
+        if reference in seen:
+            top.fail(
+                f'"{reference}" is both varied and uncertain',
+                "one of them: what is chosen is known",
+                "For a tolerance around what is chosen, study the robustness of the recommended case.",
+                key="uncertain",
+            )
+    if study.verifying.of:
+        for key in ("constraints", "uncertain", "stated_uncertainties", "prices"):
+            if key in top:
+                found = f'"{key}" beside "verify: {{of: {study.verifying.of}}}"'
+                top.fail(found, f"that of {study.verifying.of}", "State it there.", key=key)
+
+
+def _keys(top: Reader, key: str) -> tuple[str, ...]:
+    """What stands in the mapping at `key`, if there is one."""
+    node = top.node.entries.get(key)
+    return tuple(node.entries) if isinstance(node, nodes.Mapping) else ()
 
 
 def without_varied(study: Study) -> Study:

@@ -189,7 +189,9 @@ def robustness(
                 "robustness",
                 f"no {missing}",
                 "at least one",
-                "State uncertainties in parameters.yaml, or vary: in the study.",
+                "State uncertainties in parameters.yaml, or what varies under uncertain in the study."
+                if not factors
+                else "State targets in targets.yaml, or constraints in the study.",
             )
         )
     held = dict(fixed or {})

@@ -26,6 +26,9 @@ from minifactory.plant.model import REACTING, Column, DeviceKind
 from minifactory.recipe.references import references
 from minifactory.units import AMOUNT, FLOW, KINDS, LENGTH, MASS, VELOCITY, VOLUME, Kind, matches, show
 
+MOST_FAULTS = 6
+"""Of a description on another column that are told."""
+
 
 @dataclass(frozen=True)
 class Factors:
@@ -107,7 +110,10 @@ def scaled(description: Description, scaling: Scaling, where: str = "scale") -> 
         texts[f"skids.{before.skid}.system"] = scaling.system
     factory = with_texts(description.texts[FACTORY], FACTORY, texts, f"scaled from {before.hardware}")
     moved = replace(description, texts={**description.texts, FACTORY: factory})
-    after = moved.plant.columns[name]
+    try:
+        after = moved.plant.columns[name]
+    except InputError as fault:
+        raise InputError(_of_the_study(fault.findings, texts, where)) from fault
     volume = after.volume / before.volume
     flow = volume if scaling.rule == "residence time" else after.area / before.area
     factors = Factors(flow, volume, flow * before.area / after.area)
@@ -134,6 +140,18 @@ def scaled(description: Description, scaling: Scaling, where: str = "scale") -> 
         (_hold_up(description, name), _hold_up(grown, name)),
         tuple(_kept(description, name)),
     )
+
+
+def _of_the_study(findings: Sequence[Finding], texts: Mapping[str, str], where: str) -> list[Finding]:
+    """Faults of the moved description as those of the study, without what only follows from others."""
+    heads = [path.rpartition(".")[0] for path in texts]
+    own = [one for one in findings if any(f"{path}:" in f"{one.where}:" for path in texts)]
+    own = own or [one for one in findings if any(f" {head}" in one.where for head in heads)] or list(findings)
+    said = ", ".join(f"{path.rpartition('.')[2]} {text}" for path, text in texts.items())
+    return [
+        replace(one, where=where, found=f"with {said}: {one.found} (in {one.where})")
+        for one in own[:MOST_FAULTS]
+    ]
 
 
 def _kept(description: Description, column: str) -> list[str]:

@@ -19,6 +19,7 @@ from minifactory.design.ledger import Ledger
 from minifactory.design.search import Limit, Variable
 from minifactory.design.uncertainty import Factor, candidates_at, deviates
 from minifactory.errors import Finding, InputError
+from minifactory.units import show
 
 MOST = 4
 """Variables beyond which a grid is no longer affordable."""
@@ -161,7 +162,8 @@ def _axis(variable: Variable, points: int, present: float) -> tuple[FloatArray, 
         raise InputError(
             Finding(
                 f"design-space {variable.reference}",
-                f"the set-point {present:.6g} lies outside {variable.lower:.6g} to {variable.upper:.6g} (SI)",
+                f"the set-point {show(present, variable.kind)} lies outside "
+                f"{show(variable.lower, variable.kind)} to {show(variable.upper, variable.kind)}",
                 "a range that holds the present value",
                 "Widen the range.",
             )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from minifactory.design.description import Description
 from minifactory.design.figures import Prices
 from minifactory.design.optimisation import Effort
 from minifactory.design.study import Collected, Demand, Scaling, Sequencing, Verifying
 from minifactory.errors import InputError, did_you_mean
+from minifactory.plant.catalogue.columns import all_hardware
+from minifactory.plant.catalogue.files import plain
+from minifactory.plant.catalogue.systems import system_names
 from minifactory.plant.document import Reader
 from minifactory.units import FRACTION, LENGTH, MASS, MASS_CONCENTRATION, NUMBER, TIME, Kind, parse
 
-COUNT = Kind("number", "", "", 0.0, 1e7, bare=True)
 PRICE_VOLUME = Kind("price per volume", "1/m^3", "1/L", 0.0)
 PRICE_MASS = Kind("price per mass", "1/kg", "1/g", 0.0)
 PRICE_TIME = Kind("price per time", "1/s", "1/h", 0.0)
@@ -19,14 +23,14 @@ EFFORT = Effort(population=20, evaluations=240, polish=80)
 RULES = ("residence time", "velocity")
 
 
-def effort(top: Reader) -> Effort:
-    """How hard to search: ``search: {population, evaluations, polish}``, ``seed``."""
+def effort(top: Reader, seed: int) -> Effort:
+    """How hard to search: ``search: {population, evaluations, polish}``."""
     block, usual = top.section("search"), EFFORT
     found = Effort(
-        population=int(block.value("population", COUNT, usual.population, 4, 4096)),
-        evaluations=int(block.value("evaluations", COUNT, usual.evaluations, 4)),
-        polish=int(block.value("polish", COUNT, usual.polish)),
-        seed=int(top.value("seed", COUNT, usual.seed)),
+        population=block.count("population", usual.population, 4, 4096),
+        evaluations=block.count("evaluations", usual.evaluations, 4),
+        polish=block.count("polish", usual.polish),
+        seed=seed,
     )
     block.finish()
     return found
@@ -49,12 +53,14 @@ def prices(top: Reader, description: Description) -> Prices | None:
     found = Prices(
         currency=currency,
         resin=_price(block, "resin", PRICE_VOLUME, currency),
-        cycles=block.value("resin_cycles", COUNT, 1.0, 1.0),
+        cycles=block.count("resin_cycles", 1, 1),
         buffers=buffers,
         buffer=_price(block, "buffer", PRICE_VOLUME, currency),
         feed=_price(block, "feed", PRICE_MASS, currency),
         hour=_price(block, "time", PRICE_TIME, currency),
     )
+    if not {"resin", "buffer", "buffers", "feed", "time"} & set(block.keys):
+        block.fail("nothing costs anything", 'at least one price, e.g. "time: 200 EUR/h"')
     block.finish()
     return found
 
@@ -90,7 +96,7 @@ def collected(top: Reader, description: Description) -> list[Collected]:
                 recovery=block.value("yield", FRACTION, 0.0),
                 concentration=block.value("concentration", MASS_CONCENTRATION, 0.0),
                 weight=block.value("weight", NUMBER, 1.0, 0.0),
-                fractions=int(block.value("fractions", COUNT, 1, 1, 4)),
+                fractions=block.count("fractions", 1, 1, 4),
             )
         )
         block.finish()
@@ -102,14 +108,32 @@ def scaling(top: Reader) -> Scaling:
     block = top.section("scale")
     height = block.quantity("bed_height", LENGTH, required=False)
     found = Scaling(
-        hardware=block.text("hardware", ""),
+        hardware=_catalogued(block, "hardware", _hardware(), "column"),
         bed_height=None if height is None else height.value,
         column=block.text("column", ""),
-        system=block.text("system", ""),
+        system=_catalogued(block, "system", system_names(), "system"),
         rule=block.choice("rule", RULES, RULES[0]),
     )
     block.finish()
     return found
+
+
+def _catalogued(block: Reader, key: str, known: Collection[str], what: str) -> str:
+    """The name at `key` of something in the catalogue; empty when nothing is stated."""
+    name = block.text(key, "")
+    if name:
+        _refuse_uncatalogued(block, key, name, known, what)
+    return name
+
+
+def _refuse_uncatalogued(block: Reader, key: str, name: str, known: Collection[str], what: str) -> None:
+    if plain(name) not in {plain(one) for one in known}:
+        block.fail(f'"{name}" is no {what} of the catalogue', remedy=did_you_mean(name, known), key=key)
+
+
+def _hardware() -> list[str]:
+    """The columns of the catalogue, as people write them."""
+    return [one.name for one in all_hardware().values()]
 
 
 def demand(top: Reader) -> Demand:
@@ -117,10 +141,10 @@ def demand(top: Reader) -> Demand:
     block, usual = top.section("demand"), Demand()
     found = Demand(
         product=block.value("product", MASS, usual.product),
-        batches=int(block.value("batches", COUNT, usual.batches, 1)),
-        skids=int(block.value("skids", COUNT, usual.skids, 1)),
+        batches=block.count("batches", usual.batches, 1),
+        skids=block.count("skids", usual.skids, 1),
         changeover=block.value("changeover", TIME, usual.changeover),
-        analyses=int(block.value("analyses", COUNT, usual.analyses)),
+        analyses=block.count("analyses", usual.analyses),
         analysis_time=block.value("analysis_time", TIME, usual.analysis_time),
         hours_per_day=block.value("hours_per_day", TIME, usual.hours_per_day, 60.0, 86_400.0),
     )
@@ -136,7 +160,9 @@ def sequencing(top: Reader, description: Description) -> Sequencing:
     for name in inside.keys:
         if name not in description.plant.columns:
             inside.fail(f'no column "{name}"', remedy=did_you_mean(name, description.plant.columns), key=name)
-        columns[name] = tuple(inside.texts(name))
+        columns[name] = tuple(inside.texts(name, required=True))
+        for hardware in columns[name]:
+            _refuse_uncatalogued(inside, name, hardware, _hardware(), "column")
     inside.finish()
     block.finish()
     return Sequencing(columns)
@@ -147,7 +173,7 @@ def verifying(top: Reader) -> Verifying:
     block, usual = top.section("verify"), Verifying()
     found = Verifying(
         of=block.text("of", ""),
-        batches=int(block.value("batches", COUNT, usual.batches, 1)),
+        batches=block.count("batches", usual.batches, 1),
         scan=block.value("scan", TIME, usual.scan, 0.1, 60.0),
         mismatch=block.flag("mismatch", usual.mismatch),
     )

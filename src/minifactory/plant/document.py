@@ -268,6 +268,21 @@ class Reader:
             self.fail(f'"{quantity.text}" is out of bounds', bounds(lower, upper, kind), key=key)
         return quantity.value
 
+    def count(self, key: str, default: int, lower: int = 0, upper: int = 10_000_000) -> int:
+        """The whole number at `key` (no unit), from `lower` to `upper`; the default when it is faulty."""
+        node = self._get(key, Scalar, False, "a whole number")
+        if not isinstance(node, Scalar):
+            return default
+        expected = f"a whole number from {lower} to {upper}"
+        try:
+            number = float(node.text)
+        except ValueError:
+            number = math.nan
+        if not lower <= number <= upper or number != math.floor(number):
+            self.fail(f'"{shorten(node.text)}" is out of place', expected, key=key)
+            return default
+        return int(number)
+
     def values(self, key: str, kind: Kind) -> tuple[float, ...]:
         """The values (SI) of the list at `key`; a single value is a list of one; empty when missing."""
         node = self.node.entries.get(key)
