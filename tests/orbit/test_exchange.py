@@ -16,7 +16,7 @@ def test_a_word_survives_the_wire() -> None:
     )
     said = Word(
         "capture", "Running", "capture.cycle.elute", (state,), {"loading": [[1, "output", 2.0, 0]]},
-        {"hold": (0.0, 2e-6)}, {"capture.Station.Position": 1.0},
+        {"hold": (0.0, 2e-6)}, {"hold": (5e-6, 1e-7)}, {"capture.Station.Position": 1.0},
     )  # fmt: skip
     assert word(json.loads(json.dumps(said.as_dict()))) == said
 

@@ -10,7 +10,7 @@ from minifactory.orbit.levels import Levels
 from minifactory.orbit.states import State
 from minifactory.records import documents as doc
 from minifactory.signals import Reading, Tag, TagTable
-from minifactory.units import FLOW
+from minifactory.units import FLOW, VOLUME
 
 from .bench_recipe import Bench, action, elution, phase, recipe
 from .bench_skid import ML, ML_MIN
@@ -176,3 +176,31 @@ def test_what_another_skid_fills_and_draws_counts() -> None:
     assert levels.volume("hold") == pytest.approx(3e-6)
     levels.hear("capture", {"hold": (0.0, 5e-6)})  # all of it each time
     assert levels.volume("hold") == pytest.approx(4e-6)
+
+
+def test_what_a_peer_reads_of_a_vessel_is_known_here_too() -> None:
+    mine, theirs = (
+        Levels({"hold": 10 * ML}),
+        Levels({"hold": 10 * ML}, readings={"hold": LevelTag("Scale1.Volume", 0.1 * ML)}),
+    )
+    image = Image(TagTable.of("s", [Tag("Scale1.Volume", VOLUME)]), 1e9)
+    image.take({"Scale1.Volume": Reading(8 * ML, 1.0)}, 1.0, 1.0)
+    assert theirs.read() == {}
+    theirs.elapse(1.0, 0.0, 0.0, 0.0, image)
+    mine.consumed["hold"] = 1 * ML
+    mine.hear("kitchen", {"hold": (0.0, 3 * ML)}, theirs.read())
+    assert mine.volume("hold") == pytest.approx(theirs.volume("hold"))
+    assert mine.level("hold").uncertainty == pytest.approx(theirs.level("hold").uncertainty)
+    mine.consumed["hold"] += 2 * ML  # until the next word
+    assert mine.volume("hold") == pytest.approx((theirs.volume("hold") or 0.0) - 2 * ML)
+    theirs.hear("process", {"hold": (5 * ML, 0.0)}, {"hold": (1 * ML, 0.0)})  # its own reading counts
+    assert theirs.volume("hold") == pytest.approx((mine.volume("hold") or 0.0) + 2 * ML - 5 * ML)
+
+
+def test_what_passed_in_every_run_of_a_controller_is_told() -> None:
+    levels = Levels({"buffer": 50 * ML})
+    for run_number in (1, 2):
+        levels.begin()
+        levels.consumed["buffer"] = 3 * ML
+        assert levels.ever()["buffer"] == pytest.approx((3 * ML * run_number, 0.0))
+        assert levels.volume("buffer") == pytest.approx(50 * ML - 3 * ML * run_number)

@@ -144,6 +144,24 @@ def test_a_full_pool_runs_over(pool: tuple[Plant, dict[str, BoundRecipe]]) -> No
     assert capture.truth.volumes["hold"] == pytest.approx(100e-6, rel=1e-6)
 
 
+def test_a_full_pool_is_drawn_from_as_its_filling_ends(pool: tuple[Plant, dict[str, BoundRecipe]]) -> None:
+    """The pump that fills ramps down: what comes in exceeds what is drawn first, and falls below it then."""
+    plant, bounds = pool
+    virtual = made(plant)
+    capture, polish = virtual.skids["capture"], virtual.skids["polish"]
+    capture.write({**bounds["capture"].initial.setpoints, **turned(capture, OutletValve="F1")})
+    polish.write({**bounds["polish"].initial.setpoints, **turned(polish, InletA="A2")})
+    to(virtual, 5.0)
+    capture.write({"System.Flow.SP": 20e-6 / 60.0, **turned(capture, Columns="Bypass")})
+    to(virtual, 400.0)
+    polish.write({"System.Flow.SP": 14e-6 / 60.0, **turned(polish, Columns="Bypass")})
+    to(virtual, 420.0)
+    assert capture.truth.volumes["hold"] == pytest.approx(100e-6, rel=1e-6)
+    capture.write({"System.Flow.SP": 0.0})
+    to(virtual, 480.0)
+    assert 85e-6 < capture.truth.volumes["hold"] < 91e-6
+
+
 def test_a_pump_against_the_other_skids_valve_trips_its_own_alarm(
     station: tuple[Plant, dict[str, BoundRecipe]],
 ) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minifactory.campaign.targets import Targets, load_targets
 from minifactory.errors import Finding, InputError, did_you_mean
@@ -22,9 +23,14 @@ from minifactory.recipe.model import Recipe
 from minifactory.recipe.references import references
 from minifactory.signals import TagTable
 
+if TYPE_CHECKING:
+    from minifactory.services.description import Services
+
 FILES = ("factory.yaml", "recipe.yaml", "parameters.yaml", "targets.yaml")
 ORIGINAL = "original.yaml"
 """Optional: names a measured file that the run is laid over."""
+SERVICES = "services.yaml"
+"""Optional: the services that its skids share."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Case:
         SHA-256 of each file.
     bounds : Mapping of str to BoundRecipe
         The recipe for every skid that it runs on; `bound` is the first of them.
+    services : Services or None
+        What ``services.yaml`` says, where there is one.
     """
 
     folder: Path
@@ -66,6 +74,7 @@ class Case:
     hashes: dict[str, str] = field(default_factory=dict)
     bounds: Mapping[str, BoundRecipe] = field(default_factory=dict)
     parameters_file: str = "parameters.yaml"
+    services: Services | None = None
 
     @property
     def name(self) -> str:
@@ -76,6 +85,11 @@ class Case:
     def skid(self) -> Skid:
         """The skid that the recipe runs on."""
         return self.plant.skids[self.bound.skid]
+
+    @property
+    def skids(self) -> tuple[str, ...]:
+        """All skids that are controlled: those of the recipe, then those of services."""
+        return (*self.bounds, *(() if self.services is None else self.services.skids))
 
 
 def open_case(folder: Path, parameters: Path | None = None, several: bool = False) -> Case:
@@ -135,6 +149,11 @@ def open_case(folder: Path, parameters: Path | None = None, several: bool = Fals
         raise InputError(findings)
     skid = next(iter(skids))
     bounds = {name: bind(recipe, plant, name) for name in skids}
+    services = None
+    if (folder / SERVICES).is_file():
+        from minifactory.services.description import read_services
+
+        services = read_services(folder, plant, tuple(bounds))
     return Case(
         folder=folder,
         plant=plant,
@@ -144,13 +163,24 @@ def open_case(folder: Path, parameters: Path | None = None, several: bool = Fals
         targets=targets,
         table=tag_table(plant.skids[skid]),
         original=_original(folder),
-        hashes={name: _sha256(folder / name) for name in (*FILES, ORIGINAL) if (folder / name).is_file()},
+        hashes={
+            name: _sha256(folder / name) for name in (*FILES, ORIGINAL, SERVICES) if (folder / name).is_file()
+        },
+        services=services,
     )
 
 
 def of_skid(case: Case, skid: str) -> Case:
-    """The case as the controller of one of its skids sees it."""
-    return replace(case, bound=case.bounds[skid], table=tag_table(case.plant.skids[skid]))
+    """The case as the controller of one of its skids sees it; of a service, with a recipe as it runs them."""
+    table = tag_table(case.plant.skids[skid])
+    if skid in case.bounds:
+        return replace(case, bound=case.bounds[skid], table=table)
+    from minifactory.services.preparation import nominal
+
+    assert case.services is not None
+    assert case.services.buffers is not None
+    recipe = nominal(case.plant, case.services.buffers).recipe
+    return replace(case, recipe=recipe, bound=bind(recipe, case.plant, skid), table=table)
 
 
 def _findings_of(work: Callable[[], object]) -> Iterable[Finding]:

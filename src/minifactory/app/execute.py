@@ -225,8 +225,12 @@ def controller(
     ask: Question | None,
     predictor: Predictor | None,
     journal: Journal | None,
+    levels: Levels | None = None,
 ) -> Engine:
-    """The controller of a case's skid; it waits for ever only for a person who can be asked."""
+    """The controller of a case's skid; it waits for ever only for a person who can be asked.
+
+    `levels` are the estimators that it goes on with from run to run; None: those of :func:`levels_of`.
+    """
     policy = link.policy.declared(**vars(case.skid.on_failure))
     if ask is None:
         policy = replace(policy, hold_timeout=min(policy.hold_timeout, UNATTENDED))
@@ -241,7 +245,7 @@ def controller(
         predictor=predictor,
         journal=journal,
         ways=ways,
-        levels=levels_of(case),
+        levels=levels or levels_of(case),
     )
     engine.exchange.shown = shown
     ways.elsewhere = engine.exchange.position

@@ -72,7 +72,7 @@ class Desk:
         self._offered: dict[str, Recipe] = {}  # by the version that they would be, or are
         self._undecided: Reply | None = None
         self._changing = threading.Lock()  # one change after the other: each is made from the one before
-        self._asked_to_stand = False
+        self._asked_to_stand = self._made = False
         self.log = RunLog(case.table)
         engine.subscribe(self.log)
         self._kinds: Mapping[str, Callable[[str, Level, Mapping[str, Any]], Said]] = {
@@ -95,6 +95,10 @@ class Desk:
             "release": self._release,
             "grant": self._grant,
         }
+
+    def use(self, case: Case) -> None:
+        """The controller runs what `case` says, which a service has made: nobody edits it."""
+        self._case, self._made = case, True
 
     def attended(self, status: Status) -> bool:
         """Whether the run stands because somebody at the desk wanted it to, or because it asks something."""
@@ -331,6 +335,9 @@ class Desk:
         return said[0], said[1], {**said[2], **warnings}
 
     def _edit(self, actor: str, level: Level, request: Mapping[str, Any]) -> Said:
+        if self._made:
+            remedy = "Stop it: the service makes another."
+            raise InputError(Finding("desk", "what runs was made by a service", "a recipe of a case", remedy))
         changed = parse_recipe(str(request["recipe"]), self._case.plant, "edited recipe")
         bound, warnings = self._bound(changed)
         if request.get("dry_run"):

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -25,7 +26,7 @@ from typing import Any
 
 from minifactory.app.case import Case, of_skid, open_case
 from minifactory.app.completeness import refuse_incomplete
-from minifactory.app.execute import controller, levels_of, supervise
+from minifactory.app.execute import LONGEST_PACE, Interruption, controller, levels_of, supervise
 from minifactory.app.home import DATABASE, pki_folder
 from minifactory.app.links import LONGEST_SCAN, SCAN, Link
 from minifactory.app.operating import open_desk, told_to_peers
@@ -40,6 +41,7 @@ from minifactory.opcua.session import Target
 from minifactory.orbit.checkpoint import Checkpoint, checkpoint_of
 from minifactory.orbit.engine import Engine
 from minifactory.orbit.journal import Journal, read_journal
+from minifactory.orbit.levels import Levels
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.status import Status
@@ -179,14 +181,15 @@ def control(
             for name in changed
         )
     case, name = of_skid(opened, skid), note.name_of(skid)
-    others = tuple(each for each in opened.bounds if each != skid)
+    others = tuple(each for each in opened.skids if each != skid)
+    serves = skid not in opened.bounds
     saved = checkpoint_in(note.journal_of(skid))
     identity = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
     folder, runs = note.folder, Path(note.runs)
     journal = Journal(note.journal_of(skid))
     with ExitStack() as closing:
         closing.callback(journal.close)
-        if saved is not None and saved.ended:
+        if saved is not None and saved.ended and not serves:
             # It was killed between the end of its run and its leave.
             say_left(folder, skid, _last_words(skid, saved))
             backend, *_ = _link(note, skid, case, identity)
@@ -198,24 +201,26 @@ def control(
         writer = closing.enter_context(Writer(Store(runs / DATABASE), runs / "spool"))
         in_step = _InStep(backend, writer) if isinstance(backend, LockStepBackend) else None
         link = Link(in_step or backend, clock, policy, note.origin, note.skids[skid], lambda _answers: None)
-        engine = controller(case, link, writer, None, None, journal)
+        levels = levels_of(case)
+        engine = controller(case, link, writer, None, None, journal, levels)
         peers = _peers(note, others, identity, engine, clock)
         closing.callback(peers.close)
         if in_step is not None:
             in_step.peers = peers
             engine.subscribe(in_step)
+        if serves:
+            status = _serve(note, case, link, engine, levels, saved, on_restart, say_to)
+            say_left(folder, skid, told_to_peers(engine))
+            _take_leave(backend)
+            writer.flush()
+            refuse_incomplete(writer, str(runs / DATABASE))
+            return status
         if saved is None:
-            engine.load(
-                case.bound,
-                name,
-                origin=link.origin,
-                provenance=note.provenance,
-                levels=levels_of(case),
-            )
+            engine.load(case.bound, name, origin=link.origin, provenance=note.provenance, levels=levels)
             reply = engine.command("start", "command line")
         else:
             case = as_changed(case, runs / name, saved.version)
-            reply = engine.recover(case.bound, saved, on_restart, levels=levels_of(case))
+            reply = engine.recover(case.bound, saved, on_restart, levels=levels)
         desk = closing.enter_context(
             open_desk(
                 *(engine, case, name, runs, lambda text: print(text, file=say_to)),
@@ -230,6 +235,45 @@ def control(
         writer.flush()
     refuse_incomplete(writer, str(runs / DATABASE))
     return status
+
+
+def _serve(
+    note: PlantNote,
+    case: Case,
+    link: Link,
+    engine: Engine,
+    levels: Levels,
+    saved: Checkpoint | None,
+    on_restart: OnRestart,
+    say_to: Any,
+) -> Status:
+    """The last status of a skid that gives a service, begun or taken up by `on_restart`."""
+    from minifactory.app.buffer_service import as_loaded, buffer_service, ledger_in, told
+
+    skid = case.bound.skid
+    name, lines = note.name_of(skid), Lines(say_to)
+    with ExitStack() as closing:
+        ledger = closing.enter_context(ledger_in(note.folder))
+        service = buffer_service(
+            *(case, engine, levels, ledger, name, link.clock.now, link.origin, note.provenance)
+        )
+        desk = closing.enter_context(
+            open_desk(
+                *(engine, case, name, Path(note.runs), lambda text: print(text, file=say_to)),
+                listens=partial(say_where, note.folder, skid),
+            )
+        )
+        service.loaded = lambda made: desk.use(as_loaded(case, made))
+        service.take_up(saved, on_restart)
+        closing.enter_context(Interruption(None).guarding(engine))
+        while not service.over:
+            status = service.scan()
+            lines(status)
+            if desk.attended(status) and link.policy.lock_step:
+                time.sleep(min(link.policy.scan, LONGEST_PACE))
+        engine.leave()
+    print(f"{skid}: {told(service)}.", file=say_to)
+    return engine.status
 
 
 def _link(

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from minifactory.app.buffer_service import buffers_made
 from minifactory.app.case import Case
 from minifactory.app.home import DATABASE
 from minifactory.app.links import Options
@@ -39,7 +40,8 @@ from minifactory.skid.plant import open_plant
 class PlantOutcome:
     """What came of a case on several skids; all but the first four are None when the gate stayed closed.
 
-    `runs` are the recorded runs by skid, `whole` all of them as one.
+    `runs` are the recorded runs by skid, `whole` all of them as one; `buffers` are the lots that a service
+    made, and the batches that failed.
     """
 
     case: Case
@@ -52,6 +54,7 @@ class PlantOutcome:
     comparison: Comparison | None = None
     verdict: Verdict | None = None
     record: Path | None = None
+    buffers: Mapping[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:
@@ -89,6 +92,7 @@ class PlantOutcome:
                 for item in judgements
             ],
             "gate": {"passed": self.gate.passed, "advice": list(self.gate.lines())},
+            **({} if self.buffers is None else {"buffers": dict(self.buffers)}),
             "record": None if self.record is None else str(self.record),
         }
 
@@ -131,21 +135,25 @@ def run_plant(
     if not passed.passed:
         return PlantOutcome(case, identifier, prediction, passed)
     tell("The prediction meets the targets: the gate is open.")
-    tell(f"Skids {', '.join(case.bounds)} in memory, speed max.")
+    tell(f"Skids {', '.join(case.skids)} in memory, speed max.")
     store = Store(folder / DATABASE)
     plant = open_plant(
         options.plant or case.folder,
         options.seed,
         None,
-        faults_by_skid(options.faults, tuple(case.bounds)),
+        faults_by_skid(options.faults, case.skids),
         options.identical,
-        tuple(case.bounds),
+        case.skids,
     )
     started = datetime.now(UTC)
-    names = {skid: f"{identifier}-{skid}" for skid in case.bounds}
-    states = record_plant(case, plant, options, folder, names, watcher, notes, attended=True)
-    for skid, status in states.items():
-        tell(f"{skid} ended in state {status.state.value}: {status.reason.rstrip('.')}.")
+    every = {skid: f"{identifier}-{skid}" for skid in case.skids}
+    place = folder / identifier
+    states = record_plant(
+        case, plant, options, folder, every, watcher, notes, attended=True, served=place, say=tell
+    )
+    names = {skid: every[skid] for skid in case.bounds}
+    for skid in names:
+        tell(f"{skid} ended in state {states[skid].state.value}: {states[skid].reason.rstrip('.')}.")
     return concluded(case, identifier, prediction, passed, store, names, folder, started)
 
 
@@ -221,6 +229,7 @@ def concluded(
     place = write(record, folder / identifier / "record.html")
     for skid, run in prediction.plant.runs.items():
         write_parquet(run, folder / identifier / f"prediction-{skid}.parquet")
+    made = buffers_made(folder / identifier) if case.skids != tuple(case.bounds) else None
     return PlantOutcome(
-        case, identifier, prediction, passed, runs, whole, performance, comparison, verdict, place
+        case, identifier, prediction, passed, runs, whole, performance, comparison, verdict, place, made
     )

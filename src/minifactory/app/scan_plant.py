@@ -9,19 +9,21 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
+from minifactory.app.buffer_service import as_loaded, buffer_service, ledger_in, told
 from minifactory.app.case import Case, of_skid
 from minifactory.app.completeness import refuse_incomplete
 from minifactory.app.execute import controller, file_analysis, levels_of
 from minifactory.app.home import DATABASE
 from minifactory.app.links import Link, Options
-from minifactory.app.operating import open_desk
+from minifactory.app.operating import Desk, open_desk
 from minifactory.clock import VirtualClock
 from minifactory.drivers import InMemoryBackend
 from minifactory.errors import EquipmentError, Finding
@@ -31,6 +33,8 @@ from minifactory.orbit.policy import Policy
 from minifactory.orbit.states import ENDED, State
 from minifactory.orbit.status import Status
 from minifactory.records.plant_run import PlantRun
+from minifactory.services.buffer_orbit import BufferOrbit
+from minifactory.services.ledger import MemoryLedger
 from minifactory.skid.contents import Contents
 from minifactory.skid.plant import VirtualPlant
 
@@ -48,18 +52,30 @@ def record_plant(
     watcher: Watcher | None = None,
     notes: Mapping[str, str] | None = None,
     attended: bool = False,
+    served: Path | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, Status]:
     """Run all controllers of `case` on `plant` until every run has ended; the last status of each.
 
     The runs are recorded in `folder` under `names` (by skid) with what the vessels truly hold. When somebody
     attends, other terminals reach the controllers' desks, and Ctrl-C takes every skid into its safe state.
+    Services among `names` keep their ledgers in `served`, and `say` is told what they have done.
     """
     store = Store(folder / DATABASE)
-    with Writer(store, folder / "spool") as writer:
-        desks = folder if attended else None
-        states = _run(case, plant, options, writer, names, desks, watcher, notes or {})
+    with Writer(store, folder / "spool") as writer, ExitStack() as closing:
+        controlled = _controlled(case, plant, options, writer, names, notes or {}, served, closing)
+        if attended:
+            for skid, each in controlled.items():
+                each.show(closing.enter_context(open_desk(each.engine, each.case, names[skid], folder)))
+        with _interruptible([each.engine for each in controlled.values()] if attended else []):
+            _scan(controlled, watcher)
+        for skid, each in controlled.items():
+            if each.service is not None and say is not None:
+                say(f"{skid}: {told(each.service)}.")
+        states = {skid: each.status for skid, each in controlled.items()}
         writer.flush()
-        file_contents(case, plant.contents(), writer, store, names)
+        own = {skid: names[skid] for skid in case.bounds}
+        file_contents(case, plant.contents(), writer, store, own)
     refuse_incomplete(writer, str(folder / DATABASE))
     return states
 
@@ -89,80 +105,97 @@ class _Together(InMemoryBackend):
         super().advance(process_time)
 
 
-def _run(
+@dataclass
+class _Controlled:
+    """A skid and its controller, and the service that it gives, if it does."""
+
+    case: Case
+    engine: Engine
+    clock: VirtualClock
+    status: Status
+    service: BufferOrbit | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to do."""
+        if self.service is not None:
+            return self.service.over
+        return self.status.state in ENDED
+
+    def scan(self) -> None:
+        """One scan; EquipmentError when a start was refused (a service tries again)."""
+        if self.service is not None:
+            self.status = self.service.scan()
+            return
+        self.status = self.engine.scan()
+        if self.status.state is State.IDLE:
+            name, reason = self.status.skid, self.status.reason
+            raise EquipmentError(Finding(f"orbit {name}", f"the start was refused: {reason}"))
+
+    def show(self, desk: Desk) -> None:
+        """Let those at the desk see what the service runs."""
+        if self.service is not None:
+            self.service.loaded = lambda made: desk.use(as_loaded(self.case, made))
+
+
+def _controlled(
     case: Case,
     plant: VirtualPlant,
     options: Options,
     writer: Writer,
     names: Mapping[str, str],
-    folder: Path | None,
-    watcher: Watcher | None,
     notes: Mapping[str, str],
-) -> dict[str, Status]:
-    """Scan all controllers until every run has ended; the last status of each."""
-    engines: dict[str, Engine] = {}
-    clocks: dict[str, VirtualClock] = {}
+    served: Path | None,
+    closing: ExitStack,
+) -> dict[str, _Controlled]:
+    """A controller for each skid in `names`, with what it is to run."""
+    found: dict[str, _Controlled] = {}
     wall = datetime.now(UTC)
-    with ExitStack() as desks:
-        for skid in case.bounds:
-            own = of_skid(case, skid)
-            clock = VirtualClock(wall_start=wall)
-            policy = Policy.in_lock_step(options.scan)
-            link = Link(
-                _Together(plant, skid), clock, policy, "virtual skid", "in memory", lambda _answers: None
-            )
-            engine = controller(own, link, writer, None, None, None)
-            engine.load(
-                own.bound,
-                names[skid],
-                origin=link.origin,
-                provenance={**provenance(case, options, names), **notes},
-                levels=levels_of(own),
-            )
+    facts = {**provenance(case, options, {skid: names[skid] for skid in case.bounds}), **notes}
+    for skid, name in names.items():
+        own = of_skid(case, skid)
+        clock = VirtualClock(wall_start=wall)
+        policy = Policy.in_lock_step(options.scan)
+        link = Link(_Together(plant, skid), clock, policy, "virtual skid", "in memory", lambda _answers: None)
+        levels = levels_of(own)
+        engine = controller(own, link, writer, None, None, None, levels)
+        each = found[skid] = _Controlled(own, engine, clock, engine.status)
+        if skid in case.bounds:
+            engine.load(own.bound, name, origin=link.origin, provenance=facts, levels=levels)
             engine.command("start", "command line")
-            if folder is not None:
-                desks.enter_context(open_desk(engine, own, names[skid], folder))
-            engines[skid], clocks[skid] = engine, clock
-        with _interruptible(engines if folder is not None else {}):
-            return _scan(engines, clocks, watcher)
+        else:
+            ledger = MemoryLedger() if served is None else closing.enter_context(ledger_in(served))
+            each.service = buffer_service(*(own, engine, levels, ledger, name, clock.now, link.origin, facts))
+    return found
 
 
-def _scan(
-    engines: Mapping[str, Engine], clocks: Mapping[str, VirtualClock], watcher: Watcher | None
-) -> dict[str, Status]:
-    shown, states = 0.0, {skid: engine.status for skid, engine in engines.items()}
-    while True:
-        for skid, engine in engines.items():
-            if states[skid].state in ENDED:
+def _scan(controlled: Mapping[str, _Controlled], watcher: Watcher | None) -> None:
+    shown = 0.0
+    while not all(each.over for each in controlled.values()):
+        for each in controlled.values():
+            if each.over:
                 continue
-            states[skid] = engine.scan()
-            for name, other in engines.items():
-                if name != skid:
-                    other.exchange.tell(engine.exchange.said, clocks[name].link_time())
-            if states[skid].state is State.IDLE:
-                raise EquipmentError(
-                    Finding(f"orbit {skid}", f"the start was refused: {states[skid].reason}")
-                )
+            each.scan()
+            for other in controlled.values():
+                if other is not each:
+                    other.engine.exchange.tell(each.engine.exchange.said, other.clock.link_time())
         now = time.monotonic()
         if watcher is not None and now - shown >= SHOW_EVERY:
             shown = now
-            watcher(states)
-        if all(status.state in ENDED for status in states.values()):
-            break
-    for engine in engines.values():
-        engine.leave()
+            watcher({skid: each.status for skid, each in controlled.items()})
+    for each in controlled.values():
+        each.engine.leave()
     if watcher is not None:
-        watcher(states)
-    return states
+        watcher({skid: each.status for skid, each in controlled.items()})
 
 
 @contextmanager
-def _interruptible(engines: Mapping[str, Engine]) -> Iterator[None]:
+def _interruptible(engines: Sequence[Engine]) -> Iterator[None]:
     """Ctrl-C and SIGTERM take every skid into its safe state."""
 
     def interrupted(number: int, _frame: FrameType | None) -> None:
         actor = "operator (Ctrl-C)" if number == signal.SIGINT else "system (SIGTERM)"
-        for engine in engines.values():
+        for engine in engines:
             engine.command("abort", actor)
 
     before = {}

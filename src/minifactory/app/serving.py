@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,36 +12,28 @@ from minifactory.clock import RealClock
 from minifactory.errors import Finding, InputError
 from minifactory.opcua.certificates import introduce, own_identity
 from minifactory.opcua.desk import DeskServer
-from minifactory.plant.document import Report, open_document
 from minifactory.services.analysis import AnalysisKind, AnalysisService
+from minifactory.services.description import FILE, read_services
 from minifactory.services.desk import AnalysisDesk
 from minifactory.services.ledger import FileLedger
-from minifactory.units import TIME
 
-FILE = "services.yaml"
 NAME = "analysis"
 SCAN = 0.2
 """s of real time between two looks of the service."""
 
 
-def analysis_kinds(case: Path) -> dict[str, AnalysisKind]:
+def analysis_kinds(case: Path) -> Mapping[str, AnalysisKind]:
     """The types of analysis in ``services.yaml`` of the case (``analysis: {purity: 30 min}``).
 
     Raises
     ------
     InputError
-        With every fault of the file.
+        With every fault of the file, or when it says nothing of analyses.
     """
-    report = Report()
-    top = open_document(case / FILE, report)
-    report.raise_errors()
-    inside = top.section("analysis", required=True)
-    kinds = {name: AnalysisKind(name, inside.value(name, TIME, lower=1.0)) for name in inside.keys}
-    if not kinds and "analysis" in top:
-        top.fail("no analysis", "e.g. purity: 30 min", key="analysis")
-    inside.finish()
-    top.finish()
-    report.raise_errors()
+    kinds = read_services(case).analysis
+    if not kinds:
+        expected = "analysis: {purity: 30 min}"
+        raise InputError(Finding(str(case / FILE), "it says nothing of analyses", expected))
     return kinds
 
 

@@ -76,7 +76,7 @@ def run_fleet(
     opened = _standing(case, options) if options.connect else _plant(case, options)
     with opened as (endpoints, finish):
         tell(
-            f"Skids {', '.join(case.bounds)} over OPC UA, speed {options.speed_text}, one Orbit process each."
+            f"Skids {', '.join(case.skids)} over OPC UA, speed {options.speed_text}, one Orbit process each."
         )
         note = PlantNote(
             run=identifier,
@@ -118,7 +118,8 @@ def resume_fleet(
     """
     tell = say or (lambda _text: None)
     names = {skid: note.name_of(skid) for skid in case.bounds}
-    alive = [item for item in controllers()[0] if item.run in names.values()]
+    every = {note.name_of(skid) for skid in case.skids}
+    alive = [item for item in controllers()[0] if item.run in every]
     if alive:
         raise EquipmentError(
             Finding(
@@ -128,7 +129,7 @@ def resume_fleet(
             )
             for item in alive
         )
-    tell(f"Taking up {note.run} on skids {', '.join(case.bounds)}.")
+    tell(f"Taking up {note.run} on skids {', '.join(case.skids)}.")
     with Fleet(case, note, tell, on_restart=on_restart) as fleet:
         faults = fleet.watch()
     _refuse_faults(note.run, names, Store(folder / DATABASE), faults)
@@ -167,7 +168,7 @@ def skid_urls(text: str, skids: Collection[str]) -> dict[str, str]:
 @contextmanager
 def _standing(case: Case, options: Options) -> Iterator[tuple[Mapping[str, str], Callable[[], None]]]:
     """Skids that go on without us; nobody tells what their vessels hold."""
-    yield skid_urls(options.connect, case.bounds), lambda: None
+    yield skid_urls(options.connect, case.skids), lambda: None
 
 
 @contextmanager
@@ -176,7 +177,7 @@ def _plant(case: Case, options: Options) -> Iterator[tuple[Mapping[str, str], Ca
     orbit = own_identity(pki_folder("orbit"), "urn:minifactory:orbit")
     introduce(orbit, orbit)
     pki = {}
-    for name in case.bounds:
+    for name in case.skids:
         skid = own_identity(
             pki_folder(f"skid-{name}"), f"urn:minifactory:skid:{name}", ("localhost", "127.0.0.1")
         )
@@ -227,7 +228,7 @@ class Fleet:
     _interrupted: bool = False
 
     def __enter__(self) -> Fleet:
-        for skid in self.case.bounds:
+        for skid in self.case.skids:
             self.orbits[skid] = _Orbit(self._start(skid, self.on_restart))
         return self
 
@@ -270,6 +271,8 @@ class Fleet:
     def _ended(self, skid: str, orbit: _Orbit, code: int) -> None:
         if code == 0:
             orbit.done = True
+            if skid not in self.case.bounds:
+                return  # a service: what it has made is told with the outcome
             saved = checkpoint_in(self.note.journal_of(skid))
             self.tell(f"{skid} ended in state {'unknown' if saved is None else saved.state}.")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,28 @@ def check(folder: Path, as_json: bool, parameters: Path | None = None) -> None:
     else:
         for result in results:
             wide(TREE_WIDTH).print(_tree(case.name, result))
+        for line in _prepared(case):
+            stderr.print(line, markup=False)
         stderr.print(f"{len(case.plant.assumed)} numbers of the description are assumed.")
     for finding in findings:
         print_finding(finding)
     if not passed:
         raise Exit(2)
+
+
+def _prepared(case: Case) -> Iterator[str]:
+    """What a batch of every buffer that a service prepares takes, and how long."""
+    if case.services is None or case.services.buffers is None:
+        return
+    from minifactory.services.preparation import batch, unit
+
+    own, plant = case.services.buffers, case.plant
+    facts = unit(plant, own)
+    for name, vessel in own.vessels.items():
+        made = batch(plant, own, name, min(vessel.capacity, facts.largest))
+        doses = ", ".join(f"{show(volume, VOLUME)} of {stock}" for stock, volume in made.doses.items())
+        lasts = f"{facts.lasts(made.volume) / 60.0:.0f} min"
+        yield f"{own.skid} prepares {show(made.volume, VOLUME)} of {name} in {lasts} from {doses}"
 
 
 def _content(result: CheckResult) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def resume(
         remedy = did_you_mean(on_restart, ON_RESTART)
         raise InputError(Finding("--on-restart", f'"{on_restart}"', ", ".join(ON_RESTART), remedy))
     case, place = open_case(folder, several=True), runs_folder(runs)
-    if len(case.bounds) > 1:
+    if len(case.skids) > 1:
         from minifactory.cli.running_several import resume_several
 
         policy = ON_RESTART[on_restart]

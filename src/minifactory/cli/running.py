@@ -90,7 +90,7 @@ def run(
     """
     answers = pairs(given, "load_volume=180 mL")
     opened = open_checked(folder, several=True)
-    if len(opened.bounds) > 1:
+    if len(opened.skids) > 1:
         refuse_inputs_of_several(answers)
         run_several(opened, chosen, runs, samples, as_json=as_json, open_record=open_record)
         return
@@ -183,11 +183,11 @@ def skid(
     )  # refuses before it computes
     warm_up()
     case = open_case(folder, several=True)
-    if len(case.bounds) > 1 and not name:
+    if len(case.skids) > 1 and not name:
         if profile != "minifactory" or users:
             option = "--user" if users else "--profile"
             raise InputError(Finding(option, "for all skids of a case", "--name of one skid as well"))
-        plant(folder, tuple(case.bounds), port, speed, seed, faults)
+        plant(folder, case.skids, port, speed, seed, faults)
         return
     chosen = name or case.bound.skid
     arguments = ["--case", str(folder), "--skid", chosen, "--port", str(port), "--speed", speed]

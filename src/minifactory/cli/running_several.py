@@ -38,14 +38,14 @@ def run_several(
 ) -> None:
     """Run a case on all its skids and end with the exit code of its outcome; the record's path comes last."""
     if chosen.connect:
-        urls = tuple(skid_urls(chosen.connect, case.bounds).values())
+        urls = tuple(skid_urls(chosen.connect, case.skids).values())
         if chosen.map is not None or chosen.user:
             option = "--user" if chosen.user else "--map"
             raise InputError(
                 Finding(option, f"a case on {len(urls)} skids", "skids that are laid out as ours")
             )
         refuse_to_overrun_plants(runs_folder(runs), urls)
-    for skid, texts in faults_by_skid(chosen.faults, tuple(case.bounds)).items():
+    for skid, texts in faults_by_skid(chosen.faults, case.skids).items():
         for text in texts:
             parse_fault(text, tag_table(case.plant.skids[skid]))
     warm_up()

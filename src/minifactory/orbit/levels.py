@@ -85,6 +85,8 @@ class Levels:
     ----------
     consumed, received : dict of str to float
         m3 that each vessel has given and got since the start of the run.
+    earlier : dict of str to (float, float)
+        m3 that each vessel had given and got before that.
     outlet : str or None
         The vessel that receives.
     draw : dict of str to float
@@ -104,11 +106,13 @@ class Levels:
     ) -> None:
         self.consumed: dict[str, float] = {}
         self.received: dict[str, float] = {}
+        self.earlier: dict[str, tuple[float, float]] = {}
         self.outlet: str | None = None
         self.draw: dict[str, float] = {}
         self.delivering = False
         self._inflow = 0.0
         self._others: dict[str, Mapping[str, tuple[float, float]]] = {}
+        self._told: dict[str, float] = {}
         self._readings = dict(readings or {})
         self._filters = {vessel: LevelFilter(flow_uncertainty, UNKNOWN) for vessel in self._readings}
         self._start, self._minimum = dict(start or {}), dict(minimum or {})
@@ -127,7 +131,8 @@ class Levels:
         return self._start
 
     def begin(self) -> None:
-        """A run starts now: what was drawn and delivered by hand before is not part of it."""
+        """A run starts now: what was drawn and delivered before, by hand or in another, is no part of it."""
+        self.earlier = self.ever()
         for vessel, volume in self._start.items():
             self._start[vessel] = volume - self.consumed.get(vessel, 0.0) + self.received.get(vessel, 0.0)
         for vessel, each in self._filters.items():
@@ -158,9 +163,40 @@ class Levels:
         """One that begins now."""
         return LevelFilter(self._flow_uncertainty, variance, *self._passed(vessel))
 
-    def hear(self, skid: str, passed: Mapping[str, tuple[float, float]]) -> None:
-        """Another skid has drawn from and delivered to vessels so much (m3) in its run."""
+    def hear(
+        self,
+        skid: str,
+        passed: Mapping[str, tuple[float, float]],
+        read: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        """Another skid has drawn from and delivered to vessels so much (m3) so far.
+
+        `read` is what it knows by sensors of its own: volume and standard deviation (m3).
+        """
         self._others[skid] = passed
+        for vessel, (volume, deviation) in (read or {}).items():
+            if vessel not in self._readings:
+                start = self._start.setdefault(vessel, 0.0)
+                self._start[vessel] = start + volume - (self.volume(vessel) or 0.0)
+                self._told[vessel] = deviation
+
+    def read(self) -> dict[str, tuple[float, float]]:
+        """What is known by readings: volume and standard deviation (m3) by vessel."""
+        found = {}
+        for vessel in self._readings:
+            volume, filtered = self.volume(vessel), self._filters[vessel]
+            if volume is not None and math.isfinite(filtered.corrected):
+                found[vessel] = (volume, filtered.deviation(*self._passed(vessel)))
+        return found
+
+    def ever(self) -> dict[str, tuple[float, float]]:
+        """m3 that went from and to every vessel, before the run and in it."""
+        found = {}
+        for name in {**self.earlier, **self.consumed, **self.received}:
+            drawn, delivered = self.earlier.get(name, (0.0, 0.0))
+            received, consumed = self._passed(name)
+            found[name] = (drawn + consumed, delivered + received)
+        return found
 
     def drifting(self) -> tuple[str, ...]:
         """Vessels whose readings and estimates disagree."""
@@ -343,7 +379,9 @@ class Levels:
         full = math.inf
         if volume is not None and gained > draw:
             full = max(0.0, self.capacity(vessel) - volume) / (gained - draw)
-        if own is None:
+        if vessel in self._told:
+            doubt, drift = self._told[vessel], 0.0
+        elif own is None:
             doubt, drift = self._flow_uncertainty * math.hypot(received, consumed), 0.0
         else:
             doubt, drift = own.deviation(received, consumed), own.innovation

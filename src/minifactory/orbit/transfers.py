@@ -48,7 +48,9 @@ class Word:
     measured : Mapping
         What it has measured for controllers that decide on another skid.
     vessels : Mapping of str to (float, float)
-        m3 that it has drawn from and delivered to each vessel in this run.
+        m3 that it has drawn from and delivered to each vessel so far.
+    read : Mapping of str to (float, float)
+        What vessels hold by sensors that it reads: m3, and the standard deviation.
     positions : Mapping of str to float
         How its valves stand through which streams of others run, as ``skid.Valve.Position``.
     time : float
@@ -63,6 +65,7 @@ class Word:
     states: tuple[TransferState, ...] = ()
     measured: Mapping[str, Any] = field(default_factory=dict)
     vessels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    read: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     positions: Mapping[str, float] = field(default_factory=dict)
     time: float = 0.0
     heard: float = 0.0
@@ -76,6 +79,7 @@ class Word:
             "states": [item.as_dict() for item in self.states],
             "measured": dict(self.measured),
             "vessels": {name: list(pair) for name, pair in self.vessels.items()},
+            "read": {name: list(pair) for name, pair in self.read.items()},
             "positions": dict(self.positions),
             "time": self.time,
         }
@@ -95,10 +99,15 @@ def word(document: Mapping[str, Any]) -> Word:
         str(document["phase"]),
         tuple(transfer_state(item) for item in document["states"]),
         dict(document["measured"]),
-        {str(name): (float(pair[0]), float(pair[1])) for name, pair in document["vessels"].items()},
+        _pairs(document["vessels"]),
+        _pairs(document["read"]),
         {str(name): float(value) for name, value in document["positions"].items()},
         float(document["time"]),
     )
+
+
+def _pairs(document: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    return {str(name): (float(pair[0]), float(pair[1])) for name, pair in document.items()}
 
 
 class Exchange:
@@ -139,7 +148,7 @@ class Exchange:
         for said in self.words().values():
             procedure.hear({item.transfer: item for item in said.states if item.transfer in mine})
             procedure.control.hear(said.measured, process)
-            levels.hear(said.skid, said.vessels)
+            levels.hear(said.skid, said.vessels, said.read)
 
     def position(self, tag: str) -> float | None:
         """How a peer's valve stands (``skid.Valve.Position``), as it said last; None when nobody has."""
@@ -155,12 +164,20 @@ class Exchange:
         states = tuple(procedure.published().values())
         if [item.order for item in states] != [item.order for item in self.said.states] and not safe():
             states = self.said.states
-        names = {*levels.consumed, *levels.received}
-        passed = {name: (levels.consumed.get(name, 0.0), levels.received.get(name, 0.0)) for name in names}
         told = procedure.control.published()
         stand = {f"{self._skid}.{name}.Position": image.last(f"{name}.Position") for name in self.shown}
         known = {tag: value for tag, value in stand.items() if value is not None}
-        self.said = Word(self._skid, run_state, procedure.phase_path, states, told, passed, known, time)
+        self.said = Word(
+            self._skid,
+            run_state,
+            procedure.phase_path,
+            states,
+            told,
+            levels.ever(),
+            levels.read(),
+            known,
+            time,
+        )
         self.lately = (*self.lately[1 - KEPT :], self.said)
 
     def guard(self, current: Current, time: float, link: float, alarms: Alarms) -> list[Demand]:

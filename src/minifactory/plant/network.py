@@ -152,12 +152,18 @@ def elsewhere(plant: Plant, skid: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(filled), frozenset(drawn)
 
 
-def shared_vessels(plant: Plant) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Vessels that are filled and drawn from: the skids that fill each, and those that draw from it."""
+def shared_vessels(
+    plant: Plant, among: Iterable[str] | None = None
+) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Vessels that are filled and drawn from: the skids that fill each, and those that draw from it.
+
+    `among` are the skids that count; None: all.
+    """
+    names = plant.skids if among is None else tuple(among)
     found = {}
     for vessel in plant.vessels:
-        fills = tuple(name for name, skid in plant.skids.items() if _ends(skid, vessel, 1))
-        draws = tuple(name for name, skid in plant.skids.items() if _ends(skid, vessel, 0))
+        fills = tuple(name for name in names if _ends(plant.skids[name], vessel, 1))
+        draws = tuple(name for name in names if _ends(plant.skids[name], vessel, 0))
         if fills and draws:
             found[vessel] = (fills, draws)
     return found

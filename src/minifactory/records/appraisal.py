@@ -47,12 +47,12 @@ def whole_run(runs: PlantRun, plant: Plant, pool: str | None = None) -> Run:
     InputError
         No pool is named and none or several end the chain, or no skid fills it.
     """
-    return runs.whole(collecting(runs, plant, pool), shared_vessels(plant).keys())
+    return runs.whole(collecting(runs, plant, pool), shared_vessels(plant, runs.runs).keys())
 
 
 def collecting(runs: PlantRun, plant: Plant, pool: str | None = None) -> str:
     """The skid that fills the pool; InputError as :func:`whole_run`."""
-    shared = shared_vessels(plant)
+    shared = shared_vessels(plant, runs.runs)
     ends = [name for name, one in plant.vessels.items() if one.purpose == "pool" and name not in shared]
     meant = pool or (ends[0] if len(ends) == 1 else "")
     for skid, run in runs.runs.items():

@@ -7,7 +7,7 @@ start moves with what has really happened, and the level is corrected by what th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from minifactory.plant.model import Plant
@@ -30,25 +30,87 @@ class Draw:
         return replace(self, start=self.start + time, end=self.end + time)
 
 
-def planned_draws(bound: BoundRecipe, plant: Plant, start: float = 0.0) -> tuple[Draw, ...]:
-    """What the recipe draws from every vessel, phase by phase, at most; begun at `start` (s).
+@dataclass(frozen=True)
+class PlannedPhase:
+    """A phase as planned: its path, how long it lasts (s), and what it draws from each vessel (m3)."""
+
+    path: str
+    lasts: float
+    draws: Mapping[str, float]
+
+
+def planned_phases(bound: BoundRecipe, plant: Plant) -> tuple[PlannedPhase, ...]:
+    """What the recipe draws from every vessel, phase by phase, at most.
 
     Where a measurement decides the end of a phase, the latest end counts for the volume; a phase whose end
     nothing bounds counts with its time at the flow of its volume, and with none when that is not known.
     """
-    draws, clock = [], start
+    phases = []
     for stage in Course(bound, plant, tag_table(plant.skids[bound.skid])).stages():
         planned = stage.phase.planned_time
         lasts = planned if planned is not None else stage.longest
         if not math.isfinite(lasts):
             lasts = stage.volume.high / stage.flow if stage.flow > 0.0 else 0.0
-        draws += [
-            Draw(vessel, clock, clock + lasts, amount.high)
+        drawn = {
+            vessel: amount.high
             for vessel, amount in stage.drawn.items()
             if amount.high > 0.0 and math.isfinite(amount.high)
-        ]
-        clock += lasts
-    return tuple(draws)
+        }
+        phases.append(PlannedPhase(stage.phase.path, lasts, drawn))
+    return tuple(phases)
+
+
+def draws_of(phases: Iterable[PlannedPhase], start: float) -> Iterator[Draw]:
+    """What `phases` draw one after another, begun at `start` (s)."""
+    for phase in phases:
+        end = start + phase.lasts
+        yield from (Draw(vessel, start, end, volume) for vessel, volume in phase.draws.items())
+        start = end
+
+
+def planned_draws(bound: BoundRecipe, plant: Plant, start: float = 0.0) -> tuple[Draw, ...]:
+    """What the recipe draws from every vessel, as :func:`planned_phases`; begun at `start` (s)."""
+    return tuple(draws_of(planned_phases(bound, plant), start))
+
+
+class Schedule:
+    """What skids will still draw by their plans, from the phases in which they are.
+
+    Parameters
+    ----------
+    plans : Mapping of str to sequence of PlannedPhase
+        The plan of every skid.
+    """
+
+    def __init__(self, plans: Mapping[str, Sequence[PlannedPhase]]) -> None:
+        self._plans = plans
+        self._places = {
+            skid: {phase.path: place for place, phase in enumerate(plan)} for skid, plan in plans.items()
+        }
+        self._at: dict[str, tuple[int, float]] = {}
+
+    def see(self, skid: str, phase: str, now: float) -> None:
+        """`skid` is in `phase` (its path) at `now` (s); one that its plan does not know changes nothing."""
+        place = self._places.get(skid, {}).get(phase)
+        if place is not None and self._at.get(skid, (-1, 0.0))[0] != place:
+            self._at[skid] = place, now
+
+    def end(self, skid: str) -> None:
+        """`skid` draws nothing any more."""
+        self._at[skid] = len(self._plans.get(skid, ())), 0.0
+
+    def draws(self, now: float) -> list[Draw]:
+        """What is still to be drawn at `now` (s); a skid that has not been seen begins now.
+
+        A phase that lasts longer than planned is about to end.
+        """
+        found: list[Draw] = []
+        for skid, plan in self._plans.items():
+            place, since = self._at.get(skid, (0, now))
+            if place < len(plan):
+                since = max(since, now - plan[place].lasts)
+            found += [draw for draw in draws_of(plan[place:], since) if draw.end > now]
+        return found
 
 
 def level_at(volume: float, draws: Iterable[Draw], now: float, time: float) -> float:

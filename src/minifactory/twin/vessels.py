@@ -73,15 +73,15 @@ class SharedVessels:
             volume = self.volume(name, volumes)
             net = [float(at[self._into[name]].sum() - at[self._out[name]].sum()) for at in (first, last)]
             rest, capacity = self.rest(name), self._capacity[name]
-            if self.empty(name, volume) and sum(net) < 0.0:
+            if self.empty(name, volume) and min(net) < 0.0:
                 self._dry(name, first)
                 self._dry(name, last)
-            elif volume >= capacity - NEAR * rest and sum(net) > 0.0:
+            elif volume >= capacity - NEAR * rest and max(net) > 0.0:
                 self._spill(name, first)
                 self._spill(name, last)
             else:
-                bound = rest if sum(net) < 0.0 else capacity - rest
-                end = min(end, joint.start + crossing(volume, bound, net, joint.duration))
+                for bound in (rest, capacity - rest):  # where a flow changes, both may be on the way
+                    end = min(end, joint.start + crossing(volume, bound, net, joint.duration))
         if end >= joint.end - 1e-9 or end <= joint.start + 1e-9:
             return joint, None, first, last
         part = (end - joint.start) / joint.duration
