@@ -103,6 +103,7 @@ DEVICE_VALUES: Mapping[DeviceKind, Mapping[str, Kind]] = {
 """Numbers that a device of each kind may state, besides its ``volume``."""
 
 DEVICE_CHOICES: Mapping[DeviceKind, Mapping[str, tuple[str, ...]]] = {
+    DeviceKind.VALVE: {"dead_volume": ("no", "yes")},
     DeviceKind.FILTER: {"blocking": BLOCKING, "gauge": ("yes", "no")},
 }
 """What a device of each kind may state in words; the first one when it states nothing."""

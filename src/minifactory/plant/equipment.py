@@ -162,6 +162,8 @@ def _read_device(
         key: item.choice(key, choices, base.words.get(key, choices[0]))
         for key, choices in DEVICE_CHOICES.get(kind, {}).items()
     }
+    if words.get("dead_volume") == "yes" and not volume > 0.0:
+        item.fail("a valve with dead volume, but no volume", 'e.g. "volume: 20 uL", of one way through it')
     if kind is DeviceKind.FILTER:
         check_filter(item, values, volume)
     elif kind is DeviceKind.MEMBRANE:

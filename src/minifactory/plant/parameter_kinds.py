@@ -238,6 +238,7 @@ and, under the name of the cell, for all of its channels; ``Level`` for every le
 
 DEVICE: Mapping[DeviceKind, Mapping[str, ParameterKind]] = {
     DeviceKind.PUMP: {"gain": _PUMP_GAIN},
+    DeviceKind.VALVE: {"volume_factor": _VOLUME_FACTOR},
     DeviceKind.TUBING: {"volume_factor": _VOLUME_FACTOR, "axial_dispersion": _DISPERSION},
     DeviceKind.MIXER: {"volume_factor": _VOLUME_FACTOR},
     DeviceKind.RESTRICTOR: {"gain": _GAIN},

@@ -304,7 +304,7 @@ def flowsheet(
             unit = reacting_unit(owner, plain, species, values)
         else:
             unit = _vessel_unit(owner, plain, values, largest[owner])
-        units.append(unit if len(skids) == 1 else replace(unit, name=name))
+        units.append(replace(unit, name=name))
     for name in routes.shared:
         vessel = plant.vessels[name]
         units.append(Vessel(name, vessel.capacity, vessel.volume))

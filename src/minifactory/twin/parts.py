@@ -1,7 +1,8 @@
 """The units that stand for a device: one for most, two for a filter, before and behind its membrane.
 
-A membrane for ultrafiltration is a row of cells along its channel, the outlet of the channel (called as the
-device is), and the permeate side behind all of them.
+A valve is none, or (with dead volume) one for each way through it. A membrane for ultrafiltration is a row of
+cells along its channel, the outlet of the channel (called as the device is), and the permeate side behind all
+of them.
 """
 
 from __future__ import annotations
@@ -61,3 +62,23 @@ def parts_of(name: str, device: Device) -> Parts:
             tuple((cell, permeate) for cell in cells),
         )
     return Parts((name,), name)
+
+
+def has_dead_volume(device: Device) -> bool:
+    """Whether `device` is a valve each way through which keeps liquid of its own."""
+    return device.kind is DeviceKind.VALVE and device.words.get("dead_volume") == "yes"
+
+
+def way_through(name: str, entered: str, left: str) -> str:
+    """The unit that stands for the way from one port of a valve with dead volume to another."""
+    return f"{name} ({entered} > {left})"
+
+
+def ways_through(name: str, valve: Device) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The units of a valve with dead volume: each with the port that it leads to and where it is open."""
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for position, pairs in valve.positions.items():
+        for entered, left in pairs:
+            unit = way_through(name, entered, left)
+            found[unit] = left, (*found.get(unit, (left, ()))[1], position)
+    return found

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import REACTING, Device, DeviceKind, Plant, Port, Skid
 from minifactory.plant.network import joined
-from minifactory.twin.parts import Parts, parts_of
+from minifactory.twin.parts import Parts, has_dead_volume, parts_of, way_through, ways_through
 
 CELLS = frozenset({DeviceKind.UV_CELL, DeviceKind.CONDUCTIVITY_CELL, DeviceKind.PH_CELL})
 """Kinds of detector cell."""
@@ -228,7 +228,10 @@ def routing(plant: Plant, *names: str) -> Routing:
         onward.setdefault(source, []).append(target)
     vessels = set(plant.vessels)
     parts = {name: parts_of(name, each) for name, each in skid.devices.items() if each.kind in HOLDING}
-    units = [unit for each in parts.values() for unit in each.units]
+    dead = {name: ways_through(name, each) for name, each in skid.devices.items() if has_dead_volume(each)}
+    devices = {unit: name for name, each in parts.items() for unit in each.units}
+    devices |= {unit: name for name, through in dead.items() for unit in through}
+    units = list(devices)
     routes: list[Route] = []
     starts: list[tuple[str, Port]] = [(v, p) for v in plant.vessels for p in (Port(v),) if p in onward]
     for name, each in parts.items():
@@ -236,6 +239,12 @@ def routing(plant: Plant, *names: str) -> Routing:
         starts += [(each.exit(port.port), port) for port in ports if port in onward]
     for name, port in starts:
         routes += _follow(skid, onward, vessels, parts, name, port)
+    for valve, through in dead.items():
+        for unit, (left, positions) in through.items():
+            for position in positions:
+                routes += _follow(
+                    skid, onward, vessels, parts, unit, Port(valve, left), ((valve, position),), (valve,)
+                )
     for each in parts.values():
         routes += [Route(*inner, (), None, ()) for inner in each.inner]
         routes += [Route(*driven, (), driven[0], ()) for driven in each.driven]
@@ -252,7 +261,6 @@ def routing(plant: Plant, *names: str) -> Routing:
     used = {route.source for route in routes} | {route.target for route in routes}
     ordered = _upstream_first([unit for unit in units if unit in used], routes)
     shared = tuple(vessel for vessel in inlets if vessel in outlets)
-    devices = {unit: name for name, each in parts.items() for unit in each.units}
     imposed = dict.fromkeys(route.pump for route in routes if route.pump is not None)
     drives = tuple(name for name in imposed if name not in pumps)
     return Routing(
@@ -273,11 +281,16 @@ def _follow(
     parts: Mapping[str, Parts],
     name: str,
     start: Port,
+    needed: Needs = (),
+    passed: tuple[str, ...] = (),
 ) -> list[Route]:
-    """Every route that leaves `start` (a vessel or a unit's port), depth first."""
+    """Every route that leaves `start` (a vessel or a unit's port), depth first.
+
+    From within a valve: the position that it `needed`, and the valve as `passed`.
+    """
     found: list[Route] = []
     stack: list[tuple[Port, Needs, str | None, tuple[str, ...], frozenset[Port], Joints]] = [
-        (start, (), None, (), frozenset(), frozenset())
+        (start, needed, None, passed, frozenset(), frozenset())
     ]
     while stack:
         port, needs, pump, passes, entered, joints = stack.pop()
@@ -296,7 +309,11 @@ def _follow(
             carried = device.name if device.kind is DeviceKind.PUMP else pump
             for position, exit_port in _ways(device, arrival.port, onward):
                 demanded = _with(needs, device.name, position)
-                if demanded is not None:
+                if demanded is not None and has_dead_volume(device):
+                    unit = way_through(device.name, arrival.port, exit_port)
+                    crossed = joints | {(arrival, Port(device.name, exit_port))}
+                    found.append(Route(name, unit, demanded, pump, (*passes, device.name), through=crossed))
+                elif demanded is not None:
                     further, leaving = (*passes, device.name), Port(device.name, exit_port)
                     crossed = joints | {(arrival, leaving)} if device.kind is DeviceKind.VALVE else joints
                     stack.append((leaving, demanded, carried, further, entered | {arrival}, crossed))
