@@ -13,6 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
+def monotonic() -> float:
+    """s since an arbitrary instant; nobody can set it, and it goes on while the machine sleeps (on Linux)."""
+    return time.clock_gettime(_SOURCE) if _SOURCE is not None else time.monotonic()
+
+
+_SOURCE: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 class Clock(Protocol):
     """What a controller may know of time."""
 
@@ -34,15 +42,15 @@ class RealClock:
     """The machine's own clocks, process time running `speed` times as fast as the monotonic clock."""
 
     speed: float = 1.0
-    _start: float = field(default_factory=time.monotonic)
+    _start: float = field(default_factory=monotonic)
 
     def now(self) -> float:
         """Process time in s since this clock was made."""
-        return (time.monotonic() - self._start) * self.speed
+        return (monotonic() - self._start) * self.speed
 
     def link_time(self) -> float:
         """Monotonic time in s."""
-        return time.monotonic()
+        return monotonic()
 
     def wall(self) -> datetime:
         """Wall time (UTC)."""

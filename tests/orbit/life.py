@@ -14,7 +14,9 @@ from minifactory.orbit.journal import Journal, read_journal
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.states import State
+from minifactory.plant.tagging import STATES
 from minifactory.recipe.bound import BoundRecipe
+from minifactory.signals import InstructionRefused, Reading
 
 from .bench_recipe import SAFE, Book
 from .bench_skid import BenchSkid
@@ -53,6 +55,36 @@ class Fatal(BenchSkid):
 
     def call(self, instruction: str, arguments: Mapping[str, float], number: int, owner: str) -> None:
         self._burn(lambda: super(Fatal, self).call(instruction, arguments, number, owner), True)
+
+
+class Watchful(Fatal):
+    """A skid that goes safe 5 s after the last heartbeat and then refuses a flow; it shows all 0.3 s late."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.beaten = clock.time
+        self.shown: list[tuple[float, Mapping[str, Reading]]] = []
+        super().__init__(clock)
+
+    def read(self) -> Mapping[str, Reading]:
+        newest = super().read()
+        late = [image for time, image in self.shown[-10:] if time <= self.time - 0.3]
+        return late[-1] if late else newest
+
+    def write(self, values: Mapping[str, float]) -> None:
+        self._follow_clock()
+        if values.get("System.Flow.SP", 0.0) > 0.0 and self.values["System.State"] == STATES.index("Safe"):
+            raise InstructionRefused("System.Flow.SP: 5 mL/min while in the safe state")
+        if "Heartbeat.SP" in values:
+            self.beaten = self.time
+        super().write(values)
+
+    def _step(self, dt: float) -> None:
+        super()._step(dt)
+        if self.time - self.beaten > 5.0 and self.values["System.State"] != STATES.index("Safe"):
+            self.setpoints["System.Flow.SP"] = 0.0
+            self.values["System.State"] = float(STATES.index("Safe"))
+        self._publish()
+        self.shown.append((self.time, dict(self._image)))
 
 
 @dataclass

@@ -8,22 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from minifactory.clock import VirtualClock
 from minifactory.errors import InputError
 from minifactory.orbit.checkpoint import checkpoint_of
 from minifactory.orbit.journal import SLOT, Journal, read_journal
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.states import State
-from minifactory.plant.tagging import STATES
 from minifactory.recipe.bound import BoundRecipe
 from minifactory.records import documents as doc
 from minifactory.signals import Reading
-from minifactory.signals.backend import InstructionRefused
 
 from .bench_recipe import CV, Book, action, elution, phase, recipe
 from .bench_skid import ML, ML_MIN
-from .life import SCAN, Fatal, Killed, Life
+from .life import SCAN, Killed, Life, Watchful
 
 FLOW = 5.0 * ML_MIN
 RESOLVED = Policy().resolve_after
@@ -284,36 +281,6 @@ def test_a_record_is_at_most_one_scan_old(path: Path) -> None:
     record = read_journal(path)
     assert record is not None
     assert time - checkpoint_of(record).time <= SCAN + 1e-9
-
-
-class Watchful(Fatal):
-    """A skid that goes safe 5 s after the last heartbeat and then refuses a flow; it shows all 0.3 s late."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self.beaten = clock.time
-        self.shown: list[tuple[float, Mapping[str, Reading]]] = []
-        super().__init__(clock)
-
-    def read(self) -> Mapping[str, Reading]:
-        newest = super().read()
-        late = [image for time, image in self.shown[-10:] if time <= self.time - 0.3]
-        return late[-1] if late else newest
-
-    def write(self, values: Mapping[str, float]) -> None:
-        self._follow_clock()
-        if values.get("System.Flow.SP", 0.0) > 0.0 and self.values["System.State"] == STATES.index("Safe"):
-            raise InstructionRefused("System.Flow.SP: 5 mL/min while in the safe state")
-        if "Heartbeat.SP" in values:
-            self.beaten = self.time
-        super().write(values)
-
-    def _step(self, dt: float) -> None:
-        super()._step(dt)
-        if self.time - self.beaten > 5.0 and self.values["System.State"] != STATES.index("Safe"):
-            self.setpoints["System.Flow.SP"] = 0.0
-            self.values["System.State"] = float(STATES.index("Safe"))
-        self._publish()
-        self.shown.append((self.time, dict(self._image)))
 
 
 @pytest.mark.parametrize("gap", [3.0, *(4.0 + 0.1 * step for step in range(14)), 8.0])

@@ -95,7 +95,8 @@ def test_a_disk_that_does_not_answer_holds_up_an_instruction_but_no_scan(tmp_pat
     assert run.alarms == set()
     assert [name for name, _ in run.skid.done] == ["AutoZero"]
     status = run.engine.status
-    assert (status.slow_writes, status.longest_write > HANGS) == (1, True)
+    assert status.slow_writes >= 1
+    assert status.longest_write > HANGS
     run.journal.close()
     assert run.position.time == pytest.approx(status.time, abs=SCAN)
     assert run.position.number == 1

@@ -73,7 +73,7 @@ def recorded(folder: Path) -> Run:
 
 def test_a_killed_run_is_taken_up_twice(skid: Standing, short: Path) -> None:
     """First at once, while the skid runs on; then after the skid has gone safe for want of a heartbeat, and
-    with the recipe as it was edited in between."""
+    with the recipe as it was edited in between. Then it is only stopped for a while."""
     on_it = ("--connect", skid.endpoint, "--speed", SPEED)
     with going(skid.folder, short, *on_it) as first:
         first.wait_for("test.only.second")
@@ -99,12 +99,17 @@ def test_a_killed_run_is_taken_up_twice(skid: Standing, short: Path) -> None:
     with going(skid.folder, short, "--resume", journal.parent.name) as third:
         third.wait_for("Running")
         third.wait_for("test.only.second")
+        os.kill(third.process.pid, signal.SIGSTOP)  # as when a laptop sleeps
+        wait_until_safe(skid)
+        os.kill(third.process.pid, signal.SIGCONT)
+        third.wait_for("Running")
         os.kill(third.process.pid, signal.SIGINT)
         assert third.end() == 3
         assert b"Traceback" not in third.said
     run = recorded(skid.folder)
     gaps = [event for event in run.events if event.category == "resumed"]
-    assert len(gaps) == 2
+    assert len(gaps) == 3
+    assert "nobody supervised" in gaps[2].text
     assert all(event.data["gap"] > 0.0 for event in gaps)
     assert "the equipment is in its state Safe" in gaps[1].text
     assert [phase.path for phase in run.phases] == ["test.only.first", "test.only.second"]

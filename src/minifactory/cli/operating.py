@@ -97,6 +97,10 @@ def status(on: str, as_json: bool) -> None:
     )
     if found["slow_writes"]:
         scans += f"; journal: {found['slow_writes']} slow writes, longest {found['longest_write']:.1f} s"
+    if found["unsupervised"]:
+        scans += (
+            f"; unsupervised {found['unsupervised']} times, longest {found['longest_unsupervised']:.1f} s"
+        )
     table.add_row("scan", scans)
     stdout.print(table, markup=False)
 

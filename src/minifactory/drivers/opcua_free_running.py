@@ -11,12 +11,12 @@ import asyncio
 import logging
 import math
 import threading
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
+from minifactory.clock import monotonic
 from minifactory.drivers.liveness import Liveness
 from minifactory.errors import EquipmentError, Finding
 from minifactory.opcua.client import SkidClient, connect
@@ -114,7 +114,7 @@ class FreeRunningBackend:
 
     def now(self) -> float:
         """Link time in s."""
-        return time.monotonic()
+        return monotonic()
 
     def close(self) -> None:
         """End the session and the thread; idempotent."""
@@ -203,7 +203,7 @@ class FreeRunningBackend:
         due = check_due = self._loop.time()
         look_up_due = -math.inf
         while not self._stop.is_set():
-            now = time.monotonic()
+            now = monotonic()
             self._image = self._liveness.judge(await client.read(now), now)
             self._client, self._fault = client, client.misfit
             if not self._first.done():

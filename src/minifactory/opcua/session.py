@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from minifactory.clock import monotonic
 from minifactory.errors import EquipmentError, Finding
 from minifactory.opcua import certificates
 from minifactory.opcua.certificates import Identity
@@ -130,7 +130,7 @@ class Session:
 
     async def _protocol(self) -> Any:
         """The stack's protocol with an open connection and keys that are young enough."""
-        if time.monotonic() > self._renew_at:
+        if monotonic() > self._renew_at:
             await self._renew()
         protocol = self._client.uaclient.protocol
         if protocol is None or protocol.transport is None:
@@ -169,7 +169,7 @@ class Session:
         self._note_lifetime()
 
     def _note_lifetime(self) -> None:
-        self._renew_at = time.monotonic() + RENEW_AFTER * self._client.secure_channel_timeout / 1000.0
+        self._renew_at = monotonic() + RENEW_AFTER * self._client.secure_channel_timeout / 1000.0
 
     async def close(self) -> None:
         """Say good-bye if the server still listens, and leave nothing open; never raises."""

@@ -20,7 +20,7 @@ from minifactory.orbit.conduct import INTERLOCK, INTERLOCK_PAUSE, Conduct
 from minifactory.orbit.current import Current, check_against
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.dispatch import Dispatch
-from minifactory.orbit.guards import FOLLOWED
+from minifactory.orbit.estimates import Estimates
 from minifactory.orbit.image import Image
 from minifactory.orbit.instructions import Instructions
 from minifactory.orbit.intake import Intake
@@ -37,24 +37,22 @@ from minifactory.orbit.predictor import Predictor
 from minifactory.orbit.publish import Publisher
 from minifactory.orbit.readiness import Readiness
 from minifactory.orbit.recorder import Recorder
+from minifactory.orbit.recovery import Recovery
 from minifactory.orbit.requests import Requests
-from minifactory.orbit.restart import OnRestart, compare, may_recover, resolved
+from minifactory.orbit.restart import OnRestart, may_recover
 from minifactory.orbit.sequencer import Sequencer
-from minifactory.orbit.states import ENDED, METHOD_RUNS, Command, State
+from minifactory.orbit.states import ENDED, Command, State
 from minifactory.orbit.status import Status, snapshot
 from minifactory.orbit.timing import Grid, Now
 from minifactory.orbit.transfers import Exchange
+from minifactory.orbit.unsupervised import Unsupervised
 from minifactory.orbit.watch import Watch
 from minifactory.orbit.ways import Ways
 from minifactory.orbit.words import Words
 from minifactory.recipe.bound import BoundAction, BoundInterlock, BoundRecipe
-from minifactory.recipe.conditions import Sample
 from minifactory.recipe.procedure import Procedure
 from minifactory.records.documents import Priority, Subscriber
 from minifactory.signals import SignalBackend
-
-_FLOWING = frozenset({State.RUNNING, State.PAUSING, State.PAUSED, State.RESUMING})
-"""States in which what is pumped belongs to the phase (in Held it is extra)."""
 
 
 class Engine:
@@ -168,9 +166,16 @@ class Engine:
             table, now, self._sequencer, calls, alarms, recorder, self._requests, self._use, words.flow
         )
         ready.always = watch.interlocks.needs()
-        self._sample = Sample(time=now.process, values=image.values)
-        self._flow = 0.0
-        self._passed, self._before = 0.0, now.process
+        self._recovery = Recovery(
+            *(table.skid, clock, policy, words, image, self._intake, watch, self._sequencer, self._requests)
+        )
+        self._estimates = Estimates(
+            *(words, image, now, self._sequencer, self._conduct, recorder, self._known_levels)
+        )
+        self._unsupervised = Unsupervised(
+            *(policy, words, now, clock.wall, image, self._intake, outputs, calls, self._conduct),
+            *(watch.equipment, ready, self._sequencer, recorder, alarms),
+        )
         self._washing = False
         self._scan_time = 0.0
         self.status = self._snapshot()
@@ -319,27 +324,7 @@ class Engine:
             saved.run, bound, Procedure(bound), levels or Levels(), saved.origin, saved.provenance
         )
         self._use(bound)
-
-        def act() -> str:
-            if self._image.lost:
-                found = f"recover: {self._link.message}"
-                raise InputError(Finding(f"orbit {self._table.skid}", found, remedy="Restore the link."))
-            state = self._watch.equipment.state or ""
-            standing = state if state in FOLLOWED else ""
-            seen = compare(saved, self._image, self._words, self._clock.wall(), standing)
-            return self._sequencer.restore(saved, seen, on_restart, current)
-
-        began = self._clock.now(), self._clock.link_time()
-
-        def settled(good: float) -> bool:
-            process, link = self._clock.now() - began[0], self._clock.link_time() - began[1]
-            rate = process / link if link > 0.0 else 1.0
-            after = self.policy.resolve_after + self.policy.scan / rate
-            return resolved(saved, self._image, self._words, after, rate, good)
-
-        # What was called just before the end may not be shown as accepted yet, and the equipment may be about
-        # to go into its safe state for want of a heartbeat.
-        return self._requests.internal("recover", act, settled, lambda: self._intake.followed)
+        return self._recovery.take_up(current, saved, on_restart)
 
     def _use(self, bound: BoundRecipe) -> None:
         self._conduct.safe = bound.safe
@@ -375,11 +360,12 @@ class Engine:
         record is closed before the exception goes on.
         """
         now = self._now
-        due = self._grid.wait()
+        before, due = (now.process, now.link), self._grid.wait()
         now.process = due if self.policy.lock_step else self._clock.now()
         now.link = self._clock.link_time()
         begun = computing.perf_counter()
         try:
+            self._unsupervised.notice(*before, self._washing)
             self._step(now.process, now.link)
         except Exception as fault:
             self._break_down(fault)
@@ -390,25 +376,29 @@ class Engine:
 
     def _step(self, process: float, link: float) -> None:
         self._intake.read(process, link)
-        self._estimate(process)
-        demands = self._dispatch.verify(self._image, process, link)
-        self._washing = self._instructions.blocking
+        estimates, standing = self._estimates, self._unsupervised.pending
+        if standing:
+            estimates.stand(process)
+        else:
+            estimates.elapse(process, self._washing)
+        demands = [] if standing else self._dispatch.verify(self._image, process, link)
+        self._washing = self._instructions.blocking or standing
         self._guard(demands)
         self._requests.answer()
-        self.live.look(self._sample, process - self._before, self._passed)
-        self._before = process
+        self.live.look(estimates.sample, estimates.elapsed, estimates.passed)
         self._hear(link)
-        self._sequencer.follow(self._sample, self._washing)
+        self._sequencer.follow(estimates.sample, self._washing)
         self._sequencer.pass_on()
         self._intake.beat(link)
-        self._log.keep(self._sequencer, self._clock.wall(), self._washing, self._instructions.number)
+        if not self._unsupervised.pending:  # a restart now has to find what was known before
+            self._log.keep(self._sequencer, self._clock.wall(), self._washing, self._instructions.number)
         if (current := self._sequencer.current) is not None:
             safe = self._log.transfers_safe
             self.exchange.publish(process, current, self.state.value, self._image, safe)
         written, refused = self._dispatch.send(process, link)
         for demand in refused:
             self._sequencer.react(demand)
-        self._washing = self._instructions.blocking
+        self._washing = self._instructions.blocking or self._unsupervised.pending
         self._publish(written)
 
     def _hear(self, link: float) -> None:
@@ -435,37 +425,12 @@ class Engine:
 
     # Steps of the scan
 
-    def _estimate(self, process: float) -> None:
-        elapsed, self._sample.time = process - self._sample.time, process
-        words, image, state = self._words, self._image, self.state
-        flow = image.values.get(words.flow) if words.flow else None
-        before, self._flow = self._flow, self._flow if flow is None else flow
-        self._passed = volume = 0.5 * (before + self._flow) * elapsed
-        current, levels = self._sequencer.current, self._known_levels()
-        if levels is None:
-            return
-        mixed = image.last(words.composition) if words.composition else None
-        delivery = levels.elapse(process, volume, self._flow, mixed or 0.0, image)
-        if current is None or not current.under_way:
-            return
-        self._recorder.collected(process, delivery)
-        procedure = current.procedure
-        if not self._washing:
-            mine = volume if state in _FLOWING else 0.0
-            procedure.phase_volume += mine
-            self._conduct.gradient.elapse(mine)
-            if state in METHOD_RUNS:
-                procedure.phase_time += elapsed
-        sample = self._sample
-        sample.phase_time, sample.phase_volume = procedure.phase_time, procedure.phase_volume
-        sample.phase_cv = procedure.phase_cv
-
     def _guard(self, demands: list[Demand]) -> None:
         current = self._sequencer.current
         demands += self._watch.look(
             self._now,
             self._time,
-            self._sample,
+            self._estimates.sample,
             self._alarms,
             needed=self._ready.needs,
             under_way=self._sequencer.under_way,
@@ -473,6 +438,9 @@ class Engine:
             levels=self._known_levels(),
             left=float("inf") if current is None else current.procedure.planned_left,
         )
+        demands = self._unsupervised.spared(demands)
+        if (supervised := self._unsupervised.resolve()) is not None:
+            demands.append(supervised)
         factor = self._watch.interlocks.factor
         if factor != self._outputs.factors.get(INTERLOCK, 1.0):
             self._outputs.reduce(INTERLOCK, factor if factor < 1.0 else None)
@@ -522,4 +490,5 @@ class Engine:
             self._scan_time,
             self.authority,
             self._log.slow_writes,
+            (self._unsupervised.count, self._unsupervised.longest),
         )

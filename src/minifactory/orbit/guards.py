@@ -46,6 +46,10 @@ class LinkGuard:
         """`what` (read, write, age, echo) does not work since `link` (s) or earlier."""
         self._faults.setdefault(what, (link, message))
 
+    def redate(self, link: float) -> None:
+        """Nobody looked until `link` (s): what does not work counts from there."""
+        self._faults = {what: (link, message) for what, (_, message) in self._faults.items()}
+
     def good(self, what: str) -> None:
         """`what` works again."""
         self._faults.pop(what, None)

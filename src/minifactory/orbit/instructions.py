@@ -133,6 +133,11 @@ class Instructions:
         issued = Issued(number, name, dict(arguments), source, process, link, sent=accepted, again=again)
         (self._open if accepted else self._queue).append(issued)
 
+    def redate(self, link: float) -> None:
+        """Nobody looked until `link` (s): what is under way has time from now on."""
+        for item in self._open:
+            item.link = link
+
     def drop_waiting(self, name: str) -> None:
         """Do not send those called `name` that wait."""
         self._queue = deque(item for item in self._queue if item.name != name)

@@ -37,6 +37,7 @@ class Intake:
         self._beat_at = -math.inf
         self._echo = math.nan
         self._unanswered = math.inf
+        self._owed = False
 
     def read(self, process: float, link: float) -> None:
         """Read everything at process time `process` and link time `link` (s)."""
@@ -70,6 +71,16 @@ class Intake:
         if 0.0 <= age < math.inf:
             self._guard.heard(link - age)
 
+    def redate(self, link: float) -> None:
+        """Nobody looked until `link` (s): what has not been answered has time from now on.
+
+        The heart beats at once, and the equipment counts as following when it has followed that beat.
+        """
+        self._guard.redate(link)
+        self._owed, self._beat_at = True, -math.inf
+        if self._unanswered < math.inf:
+            self._unanswered = link
+
     def beat(self, link: float) -> None:
         """Change the heartbeat when it is time; before the write of the scan."""
         name = self._words.heartbeat
@@ -78,7 +89,7 @@ class Intake:
         if not self._beat and self._words.echo is not None:
             self._beat = int(self._image.values.get(self._words.echo) or 0)  # that of who was here before
         self._beat = self._beat % 1000 + 1
-        self._beat_at = link
+        self._beat_at, self._owed = link, False
         self._unanswered = min(self._unanswered, link)
         self._outputs.refresh(name, float(self._beat))
 
@@ -91,7 +102,7 @@ class Intake:
         words = self._words
         if words.heartbeat is None or words.echo is None or self._policy.lock_step:
             return True
-        return bool(self._beat) and self._image.values.get(words.echo) == self._beat
+        return bool(self._beat) and not self._owed and self._image.values.get(words.echo) == self._beat
 
     def _follow_echo(self, link: float) -> None:
         name = self._words.echo

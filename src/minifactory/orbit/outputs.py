@@ -100,6 +100,11 @@ class Outputs:
         self._dirty.update(self.wanted)
         self._again.update(self.wanted)
 
+    def redate(self, link: float) -> None:
+        """Nobody looked until `link` (s): what is not confirmed has time from now on."""
+        for item in self._pending.values():
+            item.link = link
+
     def reduce(self, who: str, factor: float | None) -> None:
         """Reduce the flow to `factor` of what is wanted on behalf of `who`; None lifts it."""
         if factor is None:

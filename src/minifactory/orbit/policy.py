@@ -59,6 +59,11 @@ class Policy:
     on_empty, on_full : Reaction
         When a vessel that is drawn from has reached its minimum, and when one that receives is at its
         capacity, by the estimate of its level.
+    unsupervised_after : float
+        Link time in s without a scan after which nobody supervised: the process was stopped or the machine
+        slept.
+    on_unsupervised : Reaction
+        What follows then; `ALARM`: the run goes on where all could be resolved, else it is held.
     low_level : float
         Process time in s to empty below which a vessel that is drawn from gives a warning.
     settle : float
@@ -103,6 +108,8 @@ class Policy:
     on_unconfirmed: Reaction = Reaction.HOLD
     on_empty: Reaction = Reaction.PAUSE
     on_full: Reaction = Reaction.PAUSE
+    unsupervised_after: float = 2.0
+    on_unsupervised: Reaction = Reaction.ALARM
     low_level: float = 600.0
     settle: float = 20.0
     hold_timeout: float = float("inf")
@@ -134,6 +141,7 @@ class Policy:
         unconfirmed: str = "",
         empty: str = "",
         full: str = "",
+        unsupervised: str = "",
         tags: Mapping[str, str] | None = None,
     ) -> Policy:
         """This policy with the reactions that are named (values of :class:`Reaction`); empty: as it is."""
@@ -143,6 +151,7 @@ class Policy:
             "on_unconfirmed": unconfirmed,
             "on_empty": empty,
             "on_full": full,
+            "on_unsupervised": unsupervised,
         }
         changes: dict[str, Any] = {name: Reaction(word) for name, word in named.items() if word}
         reactions = {name: Reaction(word) for name, word in (tags or {}).items()}

@@ -77,6 +77,11 @@ class Recorder:
         self.describe(now.process, tuple(phase.path for phase in current.bound.phases))
         self.clock_mark(now.process, now.link)
 
+    def unsupervised(self, now: Now, gap: float, reaction: str, text: str) -> None:
+        """The run goes on after `gap` s in which its controller stood still."""
+        self.publisher.publish(doc.RunResumed(*self._head(now.process), gap, reaction, text))
+        self.clock_mark(now.process, now.link)
+
     def describe(self, process: float, phases: tuple[str, ...]) -> None:
         """The tags of the samples to come."""
         self.publisher.publish(doc.Descriptor(*self._head(process), self._tags, phases))

@@ -45,7 +45,8 @@ _RESTING = {
 }
 OF_ITSELF = frozenset({"Safe"})
 """States that the equipment takes because nobody supervised it: left again with the controller back."""
-_FLOWING = ("Running", "Resuming", "Pausing", "Paused")
+FLOWING = ("Running", "Resuming", "Pausing", "Paused")
+"""States in which what is pumped belongs to the phase."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,23 @@ def resolved(saved: Checkpoint, image: Image, words: Words, after: float, rate: 
     return time is not None and saved.device_time is not None and time - saved.device_time >= rate * after
 
 
-def compare(saved: Checkpoint, image: Image, words: Words, wall: datetime, standing: str = "") -> Findings:
+def compare(
+    saved: Checkpoint,
+    image: Image,
+    words: Words,
+    wall: datetime,
+    standing: str = "",
+    passed: float | None = None,
+) -> Findings:
     """What happened since the checkpoint, by the equipment's counters; by the wall clock where it has
-    none. `standing`: the state in which the equipment has stopped by itself, if it has."""
+    none. `standing`: the state in which the equipment has stopped by itself, if it has; `passed`: the process
+    time (s) since, where it is known."""
     doubts: list[str] = []
     time, volume = _read(image, words.process_time), _read(image, words.pumped)
-    if time is not None and saved.device_time is not None and time >= saved.device_time:
+    began_anew = time is not None and saved.device_time is not None and time < saved.device_time
+    if passed is not None and not began_anew:
+        gap = passed
+    elif time is not None and saved.device_time is not None and not began_anew:
         gap = time - saved.device_time
     else:
         gap = max(0.0, (wall - datetime.fromisoformat(saved.wall)).total_seconds())
@@ -157,7 +169,7 @@ def take_up(
     origin = process - saved.time - found.gap
     current.started = origin
     current.answers, current.waiting_at = dict(saved.answers), saved.waiting_at
-    flowing = saved.state in _FLOWING and not saved.washing
+    flowing = saved.state in FLOWING and not saved.washing
     running = saved.state == State.RUNNING.value and not saved.washing
     current.procedure.take_up(
         saved.position,

@@ -24,7 +24,7 @@ from minifactory.orbit.restart import (
     resting_state,
     take_up,
 )
-from minifactory.orbit.states import ENDED, METHOD_RUNS, PASSING, TABLE, Command, State, request
+from minifactory.orbit.states import ENDED, ENDING, METHOD_RUNS, PASSING, TABLE, Command, State, request
 from minifactory.orbit.timing import Grid, Now
 from minifactory.orbit.words import Words
 from minifactory.recipe.conditions import Sample
@@ -36,9 +36,6 @@ from minifactory.signals.shown import duration
 
 _WITHOUT_PAUSE = frozenset({State.IDLE, State.HOLDING, State.HELD, State.STOPPED, State.COMPLETE})
 """States that know no pause, but in which an interlock can still stop the pumps."""
-
-_LAST = frozenset({State.STOPPING, State.ABORTING, State.COMPLETING})
-"""States that end a run: nobody holds anything any longer."""
 
 _COMMANDS = {
     Reaction.HOLD: Command.HOLD,
@@ -140,11 +137,16 @@ class Sequencer:
                 self._go_to(current, 0)
                 if self.state is not after:
                     return  # a question comes before the first phase
-        if after in _LAST:
+        if after in ENDING:  # nobody holds anything any longer
             self._all_handed_back(source)
         self._conduct.enter(after, self._equipment.state, now.process, now.link)
         if after in ENDED:
             self._end_run(after, reason)
+
+    def put(self, state: State, reason: str) -> None:
+        """Be in `state`, in which the equipment is already: there is nothing to do for it."""
+        self.state, self.reason = state, reason
+        self.entered, self._entered_link = self._now.process, self._now.link
 
     def _all_handed_back(self, source: str) -> None:
         held = self._authority.clear()
@@ -164,11 +166,10 @@ class Sequencer:
         now, conduct = self._now, self._conduct
         self.current = current
         take_up(saved, found, current, now.process, now.link, self._outputs, self._instructions, conduct)
-        self.state, self.entered, self._entered_link = resting_state(saved.state), now.process, now.link
         doubtful = "; unknown: " + "; ".join(found.doubts) if found.doubts else ""
         stood = f"; the equipment is in its state {found.standing}" if found.standing else ""
         decided = f"restart after {found.gap:.1f} s, policy {policy.value}{stood}{doubtful}"
-        self.reason = decided
+        self.put(resting_state(saved.state), decided)
         self._recorder.run_resumed(now, current, found.gap, policy.value, decided)
         self._recorder.everything(now.process, self._image, {})
         was_running = self.state is State.RUNNING

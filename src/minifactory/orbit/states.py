@@ -121,6 +121,9 @@ PASSING = frozenset(state for state, row in TABLE.items() if _C.DONE in row)
 ENDED = frozenset({_S.STOPPED, _S.ABORTED, _S.COMPLETE})
 """States in which a run is over."""
 
+ENDING = frozenset({_S.STOPPING, _S.ABORTING, _S.COMPLETING})
+"""States that end a run."""
+
 METHOD_RUNS = frozenset({_S.RUNNING})
 """States in which the clock of the phase runs and its conditions are evaluated."""
 

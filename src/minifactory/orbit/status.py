@@ -73,6 +73,8 @@ class Status:
         Transfers for which the phase has to wait before it begins.
     slow_writes, longest_write : int and float
         Writes of the journal that took too long, and s that the longest took.
+    unsupervised, longest_unsupervised : int and float
+        How often no scan was done for too long, and s of link time that the longest such time took.
     transfers, peers : tuple of TransferState
         Where this skid stands in each transfer, and where its peers stand, as far as it is known.
     """
@@ -114,6 +116,8 @@ class Status:
     peers: tuple[TransferState, ...] = ()
     slow_writes: int = 0
     longest_write: float = 0.0
+    unsupervised: int = 0
+    longest_unsupervised: float = 0.0
 
     def value(self, name: str) -> float | None:
         """The value (SI) of tag or alias `name`; None when it is bad, stale or unknown."""
@@ -134,6 +138,7 @@ def snapshot(
     scan_time: float,
     authority: Authority,
     slow_writes: tuple[int, float] = (0, 0.0),
+    unsupervised: tuple[int, float] = (0, 0.0),
 ) -> Status:
     """The status of this scan, from the parts of the engine."""
     current = sequencer.current
@@ -183,4 +188,6 @@ def snapshot(
         peers=() if procedure is None else tuple(procedure.heard().values()),
         slow_writes=slow_writes[0],
         longest_write=slow_writes[1],
+        unsupervised=unsupervised[0],
+        longest_unsupervised=unsupervised[1],
     )

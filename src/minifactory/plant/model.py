@@ -251,8 +251,8 @@ class OnFailure:
     controller's own choice.
 
     `link`: nothing can be read; `stale`: a tag that is needed cannot; `unconfirmed`: a set-point or
-    instruction is not obeyed; `empty`, `full`: of vessels; `tags`: instead of `stale`, for tags that are
-    watched at all times.
+    instruction is not obeyed; `empty`, `full`: of vessels; `unsupervised`: the controller itself stood still;
+    `tags`: instead of `stale`, for tags that are watched at all times.
     """
 
     link: str = ""
@@ -260,6 +260,7 @@ class OnFailure:
     unconfirmed: str = ""
     empty: str = ""
     full: str = ""
+    unsupervised: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

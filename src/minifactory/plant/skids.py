@@ -119,6 +119,7 @@ def _read_on_failure(item: Reader) -> OnFailure:
         unconfirmed=item.choice("unconfirmed", REACTIONS, ""),
         empty=item.choice("empty", REACTIONS, ""),
         full=item.choice("full", REACTIONS, ""),
+        unsupervised=item.choice("unsupervised", REACTIONS, ""),
         tags={name: tags.choice(name, REACTIONS) for name in tags.keys},
     )
     tags.finish()
