@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from minifactory.orbit.alarms import Alarms
 from minifactory.orbit.transfers import Exchange, Word, word
 from minifactory.recipe.transfers import Handshake, Side, TransferState
 
@@ -33,3 +35,21 @@ def test_the_position_of_a_peers_valve_is_what_it_said_last() -> None:
     exchange.tell(Word("capture", "Running", positions={"capture.Station.Position": 2.0}), 0.0)
     assert exchange.position("capture.Station.Position") == 2.0
     assert exchange.position("third.Station.Position") is None
+
+
+@pytest.mark.parametrize(
+    ("waited", "expected", "told"), [(1900.0, 0.0, True), (1900.0, 600.0, False), (2500.0, 600.0, True)]
+)
+def test_a_wait_is_told_when_it_is_longer_than_expected(waited: float, expected: float, told: bool) -> None:
+    state = TransferState(
+        "product", "polish", "capture", Side.RECEIVER, Handshake.READY_TO_RECEIVE, 1, 0.0, 0.0, None
+    )
+    procedure = SimpleNamespace(
+        waiting=True, waits=("product",), disagreement="", phase_path="polish.load", phase_time=waited,
+        published=lambda: {"product": state},
+    )  # fmt: skip
+    exchange, alarms = Exchange("polish", lock_step=True), Alarms(lambda _change: None)
+    exchange.expected = {"polish.load": expected}
+    exchange.tell(Word("capture", "Running", "capture.elute"), 0.0)
+    assert exchange.guard(SimpleNamespace(procedure=procedure), waited, waited, alarms) == []  # type: ignore[arg-type]
+    assert [item.name for item in alarms.active()] == (["Transfer"] if told else [])

@@ -90,4 +90,8 @@ def test_two_orbits_run_it_as_predicted(tmp_path: Path) -> None:
         assert [one.path for one in run.phases] == [one.path for one in expected]
         for one, other in zip(run.phases, expected, strict=True):
             assert one.start == pytest.approx(other.start, abs=60.0), one.path
+        # The start-up fills a reactor for 95 min: polish waits as long as expected, which is no trouble.
+        assert [
+            event.text for event in run.events if event.category == "alarm" and "waits for" in event.text
+        ] == []
     assert outputs(PlantRun(outcome.runs, {})) == pytest.approx(outputs(prediction.plant), rel=0.05)

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -84,6 +84,8 @@ class PlantNote:
         What the records say of where the runs come from.
     origin : str
         ``virtual skid`` or ``skid``.
+    waits : dict of str to dict of str to float
+        s for which each skid is expected to wait, by the path of the phase that is to come.
     """
 
     run: str
@@ -96,6 +98,7 @@ class PlantNote:
     skids: dict[str, str]
     provenance: dict[str, str]
     origin: str = "virtual skid"
+    waits: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -203,6 +206,7 @@ def control(
         link = Link(in_step or backend, clock, policy, note.origin, note.skids[skid], lambda _answers: None)
         levels = levels_of(case)
         engine = controller(case, link, writer, None, None, journal, levels)
+        engine.exchange.expected = note.waits.get(skid, {})
         peers = _peers(note, others, identity, engine, clock)
         closing.callback(peers.close)
         if in_step is not None:

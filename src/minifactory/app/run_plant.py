@@ -148,8 +148,13 @@ def run_plant(
     started = datetime.now(UTC)
     every = {skid: f"{identifier}-{skid}" for skid in case.skids}
     place = folder / identifier
+    expected = prediction.plant.waits()
     states = record_plant(
-        case, plant, options, folder, every, watcher, notes, attended=True, served=place, say=tell
+        *(case, plant, options, folder, every, watcher, notes),
+        attended=True,
+        served=place,
+        waits=expected,
+        say=tell,
     )
     names = {skid: every[skid] for skid in case.bounds}
     for skid in names:

@@ -53,17 +53,21 @@ def record_plant(
     notes: Mapping[str, str] | None = None,
     attended: bool = False,
     served: Path | None = None,
+    waits: Mapping[str, Mapping[str, float]] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> dict[str, Status]:
     """Run all controllers of `case` on `plant` until every run has ended; the last status of each.
 
     The runs are recorded in `folder` under `names` (by skid) with what the vessels truly hold. When somebody
     attends, other terminals reach the controllers' desks, and Ctrl-C takes every skid into its safe state.
-    Services among `names` keep their ledgers in `served`, and `say` is told what they have done.
+    Services among `names` keep their ledgers in `served`, and `say` is told what they have done. `waits` are
+    those that are expected, as of :meth:`~minifactory.records.plant_run.PlantRun.waits`.
     """
     store = Store(folder / DATABASE)
     with Writer(store, folder / "spool") as writer, ExitStack() as closing:
         controlled = _controlled(case, plant, options, writer, names, notes or {}, served, closing)
+        for skid, each in controlled.items():
+            each.engine.exchange.expected = (waits or {}).get(skid, {})
         if attended:
             for skid, each in controlled.items():
                 each.show(closing.enter_context(open_desk(each.engine, each.case, names[skid], folder)))

@@ -89,6 +89,7 @@ def run_fleet(
             skids=dict(endpoints),
             provenance=dict(provenance(case, options, names)),
             origin="skid" if options.connect else "virtual skid",
+            waits=prediction.plant.waits(),
         )
         note.write()
         with Fleet(case, note, tell) as fleet:

@@ -26,7 +26,7 @@ from minifactory.signals.shown import duration
 SILENT_AFTER = 5.0
 """s of link time after which a peer that has said nothing counts as silent."""
 LONG = 1800.0
-"""s of running time after which a wait is told, with what the peer is doing meanwhile."""
+"""s of running time by which a wait may exceed what is expected; then it is told, with what the peer does."""
 CLOSED_FOR = 5
 """Scans for which a circle of waits must stand: by then every word of a peer has arrived."""
 KEPT = 3
@@ -121,12 +121,15 @@ class Exchange:
         The words of the last scans, the newest last; replaced as a whole, too.
     shown : tuple of str
         Valves whose positions peers need to know.
+    expected : Mapping of str to float
+        s for which phases (by path) are expected to wait; others are not.
     """
 
     def __init__(self, skid: str, lock_step: bool) -> None:
         self.said = Word(skid, "Idle")
         self.lately: tuple[Word, ...] = ()
         self.shown: tuple[str, ...] = ()
+        self.expected: Mapping[str, float] = {}
         self._skid, self._lock_step = skid, lock_step
         self._words: dict[str, Word] = {}
         self._lock = threading.Lock()
@@ -215,7 +218,7 @@ class Exchange:
                 slow.append(f"{what}, which is silent for {duration(round(link - said.heard))}")
             elif said.run_state in OVER:
                 hopeless.append(f"{what}, which is {said.run_state}: it will not come")
-            elif procedure.phase_time > LONG:
+            elif procedure.phase_time > self.expected.get(procedure.phase_path, 0.0) + LONG:
                 waited = duration(round(procedure.phase_time / 60.0) * 60.0)
                 slow.append(f"{what} for {waited}; it is {said.run_state} in {said.phase or 'no phase'}")
         return hopeless, slow

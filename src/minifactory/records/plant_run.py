@@ -68,6 +68,13 @@ class PlantRun:
         """s from the start to the end of the last skid."""
         return max((run.duration for run in self.runs.values()), default=0.0)
 
+    def waits(self) -> dict[str, dict[str, float]]:
+        """For how long (s) each skid waited before which of its phases, by skid and path."""
+        return {
+            skid: {span.phase: span.duration for span in spans if span.what == WAITING}
+            for skid, spans in self.spans.items()
+        }
+
     def whole(self, collects: str, shared: Collection[str]) -> Run:
         """All skids as one run, to be judged by the targets of the plant.
 
