@@ -14,12 +14,13 @@ import pytest
 
 from minifactory.app import discovery
 from minifactory.app.case import Case, open_case
+from minifactory.app.claims import allow
 from minifactory.app.home import pki_folder
 from minifactory.app.operating import Desk, open_desk
 from minifactory.app.versions import as_changed, keep
 from minifactory.clock import VirtualClock
 from minifactory.errors import EquipmentError, InputError
-from minifactory.opcua.certificates import own_identity
+from minifactory.opcua.certificates import introduce, own_identity
 from minifactory.opcua.desk import ask_desk
 from minifactory.opcua.session import Target
 from minifactory.orbit.engine import Engine
@@ -203,6 +204,18 @@ def test_another_process_finds_the_desk_and_asks_over_opc_ua(running: Running) -
         accepted, reason, _ = ask_desk(target, "anna", {"do": "reset"})
         assert accepted is False
         assert "Allowed now:" in reason
+        allow("urn:test:model", ["model"])
+        model = own_identity(running.folder / "model", "urn:test:model")
+        introduce(model, own_identity(pki_folder("orbit"), "urn:minifactory:orbit"))
+        helper = Target(found.endpoint, model, 30.0)
+        accepted, reason, _ = ask_desk(helper, "m", {"do": "set", "values": {"System.Flow": "1 mL/min"}})
+        assert accepted is False
+        assert "urn:test:model" in reason
+        assert "may not claim the level operator" in reason
+        assert ask_desk(helper, "m", {"do": "status"})[0]
+        assert ask_desk(helper, "m", {"do": "hold"})[0]
+        assert ask_desk(target, "anna", {"do": "restart"})[0]
+        assert any("may not claim" in str(line.as_dict()) for line in desk.log.lines())
         stranger = Target(found.endpoint, own_identity(running.folder / "x", "urn:test:x"), 30.0)
         with pytest.raises(EquipmentError):
             ask_desk(stranger, "mallory", {"do": "abort"})

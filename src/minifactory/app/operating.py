@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from minifactory.app.case import Case
+from minifactory.app.claims import open_to_all, read_claims
 from minifactory.app.discovery import announced
 from minifactory.app.home import pki_folder
 from minifactory.app.versions import forget, keep
 from minifactory.errors import Finding, InputError, MiniFactoryError, did_you_mean
+from minifactory.opcua.admission import PEER
 from minifactory.opcua.certificates import introduce, own_identity
 from minifactory.opcua.desk import DeskServer
 from minifactory.orbit.authority import Level
@@ -135,6 +137,17 @@ class Desk:
             return False, str(fault), {"findings": [asdict(item) for item in fault.findings]}
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             return False, f"desk: the request is not understood ({type(fault).__name__}: {fault})", {}
+
+    def admit(self, owner: str, request: Mapping[str, Any]) -> Said:
+        """As :meth:`decide`, for a client whose certificate may ask for it; else refused and recorded."""
+        try:
+            if not open_to_all(request):
+                read_claims().check(PEER.get(), request, self._case.table.skid)
+        except InputError as fault:
+            word = str(request.get("do", ""))
+            said = self._told(self._engine.live.refuse(word, owner.strip() or "unnamed client", fault))
+            return False, said[1], {"findings": [asdict(item) for item in fault.findings]}
+        return self.decide(owner, request)
 
     # What is told
 
@@ -423,7 +436,7 @@ def open_desk(
             introduce(own, own_identity(pki_folder("operator"), "urn:minifactory:operator"))
             introduce(own, own)  # peers of the same owner
             words = partial(told_to_peers, engine)
-            server = DeskServer(own, skid, COMMANDS, desk.shown, desk.decide, words, host)
+            server = DeskServer(own, skid, COMMANDS, desk.shown, desk.admit, words, host)
             closing.callback(server.close)
             server.start()
         except MiniFactoryError as fault:

@@ -251,6 +251,22 @@ def take(
     _ask(on, actor, level, as_json, do="take", things=things)
 
 
+@orbit_app.command("authority")
+def authority(
+    who: Annotated[str, typer.Argument(help="Application URI, or beginning of a thumbprint.")] = "",
+    levels: Annotated[
+        list[str] | None, typer.Argument(help="operator, recipe, peer, model.", metavar="LEVEL...")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="It may claim no level.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Which certificates may claim which level; without a file, all that are trusted any level."""
+    from minifactory.cli import authority as claims
+
+    with told(as_json):
+        claims.authority(who, levels or (), none, as_json)
+
+
 @orbit_app.command("release")
 def release(
     things: Annotated[list[str] | None, typer.Argument(help="Without: all that you hold.")] = None,

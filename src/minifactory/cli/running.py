@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from minifactory.app.case import open_case
+from minifactory.app.claims import read_claims
 from minifactory.app.execute import ask_on_terminal
 from minifactory.app.home import pki_folder, runs_folder
 from minifactory.app.links import Options
@@ -88,6 +89,7 @@ def run(
 
     `given` are answers to the recipe's inputs, as NAME=VALUE.
     """
+    read_claims()  # a fault in it is better known now than when somebody has to act
     answers = pairs(given, "load_volume=180 mL")
     opened = open_checked(folder, several=True)
     if len(opened.skids) > 1:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,8 @@ REFUSED = {
     ua.ObjectIds.TransferSubscriptionsRequest_Encoding_DefaultBinary,
 }
 CREATE_SESSION = ua.ObjectIds.CreateSessionRequest_Encoding_DefaultBinary
+PEER: ContextVar[bytes | None] = ContextVar("peer", default=None)
+"""Certificate (DER) of the client whose message is being answered; also in threads that answer for it."""
 LIMITS = TransportLimits(65535, 65535, 128, 4 * 1024 * 1024)
 
 
@@ -125,6 +128,7 @@ class GuardedProcessor(UaProcessor):
                     raise ServiceError(ua.StatusCodes.BadTooManySessions)
                 parameters = struct_from_binary(ua.CreateSessionParameters, body.copy())
                 self._admission.check_session(parameters, policy.peer_certificate)
+            PEER.set(policy.peer_certificate)
         return await super()._process_message(typeid, requesthdr, seqhdr, body)
 
     def _should_close_session_on_transport_loss(self) -> bool:

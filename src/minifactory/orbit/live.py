@@ -65,6 +65,14 @@ class Live:
         current = self._sequencer.current
         return "" if current is None else current.bound.version
 
+    def refuse(self, text: str, actor: str, why: InputError) -> Reply:
+        """Leave in the record that `actor` asked for something and may not."""
+
+        def act() -> str:
+            raise why
+
+        return self._requests.ask(text, actor, act)
+
     def skip(self, actor: str, level: Level = Level.OPERATOR) -> Reply:
         """Ask to end the phase that runs and go on with the next."""
         return self._requests.method("skip", actor, level, lambda: self._end(f"skipped by {actor}", "skip"))
