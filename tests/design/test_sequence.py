@@ -17,7 +17,9 @@ from minifactory.design.sequence.choosing import compatibilities, described, res
 from minifactory.design.sequence.links import Liquid, liquid_of, retention
 from minifactory.design.sequence.steps import read_steps
 from minifactory.design.sequence.trains import CONDITIONED, DIRECT, HELD, IN_LINE, possible_trains
+from minifactory.design.whole_case import WholeCase
 from minifactory.errors import InputError
+from minifactory.plant.load import PARAMETERS
 from minifactory.recipe.references import references
 
 SOBI = Path(__file__).parents[2] / "cases" / "sobi-batch"
@@ -112,6 +114,111 @@ def test_the_sequence_beats_the_batch_steps_and_runs_to_its_end(tmp_path: Path) 
     assert {unit.name for unit in made.recipe.procedure} > {"capture_ready", "capture", "polish", "renewal"}
     outcome = run_case(made, Options(in_memory=True), tmp_path / "orbit", *examine(made, 0))
     assert outcome.exit_code == 0, outcome
+
+
+FLOW_THROUGH = """\
+  polish:
+    skid: akta
+    column: HIC
+    start: {inlet_a: capture_elution, positions: {Inactivation: Bypass, Capture: Bypass, Polishing: Inline}}
+    operations:
+      pass:
+        phases:
+          equilibrate: {kind: equilibrate, flow: 5 mL/min, until: 25 mL}
+          load_pool:
+            kind: other
+            inlet_a: inactivated_pool
+            flow: 2.6 mL/min
+            until: "level(inactivated_pool) < 0.2 mL or 100 mL"
+            timeout: 1 h
+            on_timeout: next
+            watch:
+              pool_start: {when: UV2 > 20 mAU, outlet: pool}
+          chase:
+            kind: wash
+            inlet_a: capture_elution
+            until: 25 mL
+            watch:
+              pool_end: {when: "UV2 < 20 mAU and falling(UV2, 10 s)", outlet: waste}
+      renew:
+        phases:
+          clean: {kind: clean, inlet_a: sanitisation, outlet: waste, until: 10 mL}
+          rinse: {kind: regenerate, inlet_a: capture_elution, flow: 5 mL/min, until: 20 mL}
+"""
+WEAKER = ("product: {affinity: 2e4 L/mol", "product: {affinity: 200 L/mol")
+STRONGER = ("host_cell_protein: {affinity: 200 L/mol", "host_cell_protein: {affinity: 2e5 L/mol")
+
+
+@pytest.fixture(scope="module")
+def passing(batch: Description) -> Description:
+    """The same product, polished in flow-through: the impurity binds at 0.4 M, the product does not."""
+    recipe, parameters = batch.texts[RECIPE], batch.texts[PARAMETERS]
+    recipe = recipe[: recipe.index("  polish:\n")] + FLOW_THROUGH
+    for before, after in (WEAKER, STRONGER):
+        assert before in parameters
+        parameters = parameters.replace(before, after)
+    return replace(batch, texts={**batch.texts, RECIPE: recipe, PARAMETERS: parameters})
+
+
+def test_an_eluate_runs_through_a_column_in_flow_through(passing: Description) -> None:
+    capture, inactivation, polish = read_steps(passing.recipe, passing.plant, passing.pool)
+    assert (capture.through, inactivation.through, polish.through) == (False, False, True)
+    assert [block.name for block in polish.collect] == ["chase"]
+    assert [block.name for block in polish.renew] == ["clean", "rinse"]
+    trains = list(
+        possible_trains(passing.plant, passing.plant.skids["akta"], (capture, inactivation, polish))
+    )
+    direct = next(one for one in trains if one.links == (IN_LINE, HELD, DIRECT))
+    assert direct.chain(1) == (polish,)
+    made = described(passing, direct)
+    assert made.faults() == ()
+    known = {path: phase for path, _, phase in made.recipe.phases()}
+    assert "polish.run.load_pool" not in known
+    elute = {watch.name: watch for watch in known["capture.run.elute"].watches}
+    assert dict(elute["pool_start"].then.positions) == {"Polishing": "Inline"}
+    assert elute["polish_pool_start"].then.outlet == "pool"  # where the product leaves decides
+    assert known["polish.run.chase"].settings.outlet == "pool"
+    before, after = (WholeCase(one, elements=4).evaluate([{}])[0] for one in (passing, made))
+    assert not after.fault
+    assert after["yield"] >= before["yield"]
+    assert after["purity"] >= 0.99
+    assert after["output"] > before["output"]
+
+
+ELUTE = """\
+          elute:
+            kind: elute
+            inlet_a: capture_elution
+"""
+CHASE = """\
+          chase:
+            kind: wash
+            inlet_a: capture_buffer
+            outlet: capture_pool
+"""
+
+
+def test_a_load_runs_through_a_column_onto_the_next(batch: Description) -> None:
+    """Capture in flow-through: its load and its chase lead onto the polishing column, which binds."""
+    recipe = batch.texts[RECIPE]
+    recipe = recipe[: recipe.index("  inactivation:\n")] + recipe[recipe.index("  polish:\n") :]
+    recipe = recipe.replace("outlet: flow_through, flow: 0.38", "outlet: capture_pool, flow: 0.38")
+    recipe = recipe.replace("inactivated_pool", "capture_pool")
+    recipe = recipe.replace(ELUTE, CHASE, 1)
+    through = replace(batch, texts={**batch.texts, RECIPE: recipe})
+    steps = read_steps(through.recipe, through.plant, through.pool)
+    assert ELUTE in batch.texts[RECIPE]
+    assert [step.through for step in steps] == [True, False]
+    assert steps[0].leaves_in == "supernatant"
+    trains = list(possible_trains(through.plant, through.plant.skids["akta"], steps))
+    assert [one.links for one in trains] == [(HELD, DIRECT), (HELD, HELD)]
+    made = described(through, trains[0])
+    assert made.faults() == ()
+    for path, _, phase in made.recipe.phases():
+        if path in ("capture.run.load", "capture.run.wash", "capture.run.chase"):
+            assert dict(phase.settings.positions)["Capture"] == "Inline", path
+            assert dict(phase.settings.positions)["Polishing"] == "Inline", path
+            assert phase.settings.outlet != "capture_pool", path
 
 
 def test_what_is_no_sequence_of_batch_steps_says_why(batch: Description, tmp_path: Path) -> None:

@@ -12,17 +12,10 @@ from minifactory.design.description import RECIPE, Description
 from minifactory.design.figures import kind_of_figure
 from minifactory.design.places import with_texts
 from minifactory.design.search import Limit, Variable
+from minifactory.design.sequence.building import DISPLACED, recipe_of, text_of
 from minifactory.design.sequence.links import Liquid, liquid_of, retention
 from minifactory.design.sequence.steps import Step
-from minifactory.design.sequence.trains import (
-    CONDITIONED,
-    DIRECT,
-    DISPLACED,
-    IN_LINE,
-    Train,
-    recipe_of,
-    text_of,
-)
+from minifactory.design.sequence.trains import CONDITIONED, DIRECT, IN_LINE, Train
 from minifactory.plant.load import FACTORY
 from minifactory.recipe.model import PhaseKind
 from minifactory.recipe.references import references
@@ -173,7 +166,9 @@ def compatibilities(
     found: dict[tuple[str, str, str], Compatibility] = {}
     columns = [step for step in steps if step.column]
     for first, second in pairwise(columns):
-        eluent = liquid_of(plant, str(first.collect[0].settings.inlet_a))
+        if plant.vessels[first.leaves_in].material is None:
+            continue  # in flow-through it leaves in what was loaded, whose composition is made in the run
+        eluent = liquid_of(plant, first.leaves_in)
         condition = second.conditioned
         share = 0.0 if condition.percent_b is None else condition.percent_b.value / 100.0
         added = Liquid({}) if condition.inlet_b is None else liquid_of(plant, condition.inlet_b)

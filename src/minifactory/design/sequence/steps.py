@@ -1,7 +1,9 @@
 """The batch steps of a recipe: what each of them prepares, loads, collects and renews.
 
 A step is a unit procedure that collects in a vessel from which the next one draws (the last one: the pool
-of the case). Its phases get everything that they only inherited, so that each can stand somewhere else.
+of the case). It binds, or holds, and then releases; or it lets the product through while it loads (a column
+in flow-through) and is chased. Its phases get everything that they only inherited, so that each can stand
+somewhere else.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from minifactory.recipe.write import document_of, settings_document
 
 Document = dict[str, Any]
 _KEPT = ("inlet_a", "inlet_b", "flow", "percent_b", "outlet")
+_CHASING = (PhaseKind.LOAD, PhaseKind.WASH, PhaseKind.ELUTE, PhaseKind.OTHER)
+"""What still pushes product through a column in flow-through."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ class Step:
         Vessel that it draws its load from, and that it collects in.
     ready, load, wash, collect, renew : tuple of Block
         Before the load, drawing it, until it collects, the phase that collects and those up to the first
-        strip or clean, and the rest.
+        strip or clean, and the rest. In flow-through, `load` collects and `collect` is the chase behind it.
+    through : bool
+        Whether the product runs through while the step loads.
     """
 
     name: str
@@ -62,6 +68,12 @@ class Step:
     wash: tuple[Block, ...]
     collect: tuple[Block, ...]
     renew: tuple[Block, ...]
+    through: bool = False
+
+    @property
+    def leaves_in(self) -> str:
+        """The vessel of the liquid in which the product leaves: its eluent, or what it was loaded in."""
+        return self.source if self.through else self.collect[0].settings.inlet_a or self.source
 
     @property
     def conditioned(self) -> Settings:
@@ -135,13 +147,14 @@ def _step(
         return None
     collects, pool = found
     last = loads[-1]
-    if collects <= last:
+    through = collects <= last
+    if through and unit.column is None:
         findings.append(
             Finding(
                 unit.where or unit.name,
                 f"it collects while it loads (phase {blocks[collects].name})",
-                "a step that binds, or holds, and then releases",
-                "Steps in flow-through cannot be linked yet.",
+                "a reactor or tank that is filled before it is emptied",
+                "Only columns work in flow-through.",
             )
         )
         return None
@@ -149,8 +162,10 @@ def _step(
     if not device:
         return None
     skid = plant.skids[unit.skid]
-    end = collects + 1
-    while end < len(blocks) and blocks[end].kind in (PhaseKind.ELUTE, PhaseKind.OTHER):
+    begin = last + 1 if through else collects
+    going_on = _CHASING if through else (PhaseKind.ELUTE, PhaseKind.OTHER)
+    end = begin if through else begin + 1
+    while end < len(blocks) and blocks[end].kind in going_on:
         end += 1
     return Step(
         unit.name,
@@ -162,9 +177,10 @@ def _step(
         pool,
         tuple(blocks[: loads[0]]),
         tuple(blocks[loads[0] : last + 1]),
-        tuple(blocks[last + 1 : collects]),
-        tuple(blocks[collects:end]),
+        tuple(blocks[last + 1 : begin]),
+        tuple(blocks[begin:end]),
         tuple(blocks[end:]),
+        through,
     )
 
 
