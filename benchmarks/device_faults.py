@@ -229,7 +229,7 @@ def trial(case: Case, chosen: Trial, reaction: Reaction, folder: Path) -> Told:
         policy = replace(Policy(), on_link_loss=reaction, on_stale=reaction)
         link = Link(backend, RealClock(), policy, "virtual skid", target.url, lambda _answers: None)
         writer = closing.enter_context(Writer(Store(folder / "faults.db"), folder / "spool"))
-        engine = controller(case, link, writer, lambda _status: "abort", None, None)
+        engine = controller(case, link, writer, True, None, None)
         engine.load(case.bound, f"fault-{time.time_ns()}", levels=levels_of(case))
         engine.command("start", "benchmark")
         return _watch(engine, chosen, skid, relay)

@@ -64,7 +64,7 @@ def drawn(folder: Path) -> tuple[Engine, VirtualSkid]:
     link = Link(
         InMemoryBackend(skid), VirtualClock(), Policy.in_lock_step(1.0), "virtual skid", "", lambda _a: None
     )
-    engine = controller(case, link, Book(), None, None, None)
+    engine = controller(case, link, Book(), False, None, None)
     engine.load(case.bound, "run", levels=levels_of(case))
     engine.command("start", "test")
     assert engine.run().state is State.COMPLETE

@@ -106,7 +106,7 @@ def controlled(case: Case, plant: VirtualPlant, ledger: MemoryLedger, journal: P
     clock = VirtualClock(max(0.0, plant.time), WALL)
     link = Link(backend, clock, Policy.in_lock_step(SCAN), "virtual skid", "in memory", lambda _answers: None)
     levels = levels_of(own)
-    engine = controller(own, link, Nobody(), None, None, book, levels)
+    engine = controller(own, link, Nobody(), False, None, book, levels)
     service = buffer_service(own, engine, levels, ledger, "run", clock.now, "virtual skid", {})
     return Kitchen(plant, service, book)
 

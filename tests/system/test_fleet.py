@@ -73,6 +73,27 @@ def test_an_interrupted_plant_is_made_safe(tmp_path: Path) -> None:
     assert not [process for process in processes if Path(f"/proc/{process}").exists()]
 
 
+def test_at_a_terminal_all_skids_are_held_and_the_person_asked(tmp_path: Path) -> None:
+    """The first Ctrl-C holds both and asks; they go on together; the second of a pair aborts."""
+    case = made(tmp_path / "two")
+    with going(tmp_path, case, person=True) as run:
+        run.wait_for("capture.capture[1].elute")
+        os.killpg(run.process.pid, signal.SIGINT)
+        run.wait_for("[a]bort (safe state at once)?")
+        run.type("r\n")
+        run.wait_for("capture.capture[2].load")
+        os.killpg(run.process.pid, signal.SIGINT)
+        run.wait_for("[a]bort (safe state at once)?")
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.end() == 3, run.said.decode()
+    store = Store(tmp_path / "runs" / "minifactory.db")
+    runs = [load_run(store, item.identifier) for item in store.runs()]
+    assert [each.state for each in runs] == ["Aborted", "Aborted"]
+    told = [event.text for each in runs for event in each.events if event.category == "transition"]
+    assert sum("Holding to Held" in text for text in told) >= 3
+    assert any("Restarting to Running" in text for text in told)
+
+
 def test_a_plant_that_dies_is_told_and_nothing_is_left(tmp_path: Path) -> None:
     case = made(tmp_path / "two")
     with going(tmp_path, case) as run:

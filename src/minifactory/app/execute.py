@@ -163,7 +163,7 @@ def run_recipe(
     InputError
         When the start is refused.
     """
-    engine = controller(case, link, writer, ask, predictor, journal)
+    engine = controller(case, link, writer, ask is not None, predictor, journal)
     engine.load(
         case.bound,
         identifier,
@@ -213,7 +213,7 @@ def take_up_run(
     EquipmentError
         When the equipment cannot be read.
     """
-    engine = controller(case, link, writer, ask, None, journal)
+    engine = controller(case, link, writer, ask is not None, None, journal)
     reply = engine.recover(case.bound, saved, on_restart, levels=levels_of(case))
     return _at_the_desk(case, link, engine, reply, watcher, ask, saved.run, runs)
 
@@ -222,17 +222,17 @@ def controller(
     case: Case,
     link: Link,
     writer: Subscriber,
-    ask: Question | None,
+    attended: bool,
     predictor: Predictor | None,
     journal: Journal | None,
     levels: Levels | None = None,
 ) -> Engine:
-    """The controller of a case's skid; it waits for ever only for a person who can be asked.
+    """The controller of a case's skid; it waits for ever only when a person attends, who can be asked.
 
     `levels` are the estimators that it goes on with from run to run; None: those of :func:`levels_of`.
     """
     policy = link.policy.declared(**vars(case.skid.on_failure))
-    if ask is None:
+    if not attended:
         policy = replace(policy, hold_timeout=min(policy.hold_timeout, UNATTENDED))
     column = case.plant.columns.get(case.bound.column or "")
     ways, shown = _ways(case)

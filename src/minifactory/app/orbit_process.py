@@ -171,9 +171,16 @@ class _InStep:
 
 
 def control(
-    note: PlantNote, skid: str, on_restart: OnRestart = OnRestart.RESUME, say_to: Any = sys.stderr
+    note: PlantNote,
+    skid: str,
+    on_restart: OnRestart = OnRestart.RESUME,
+    say_to: Any = sys.stderr,
+    attended: bool = False,
 ) -> Status | None:
-    """The last status of the run of `skid`, begun or taken up by `on_restart`; None: it had ended before."""
+    """The last status of the run of `skid`, begun or taken up by `on_restart`; None: it had ended before.
+
+    `attended`: a person can be asked, by whoever started this process.
+    """
     opened = open_case(Path(note.case), several=True)
     changed = [name for name, value in note.hashes.items() if opened.hashes.get(name) != value]
     if changed:
@@ -205,7 +212,7 @@ def control(
         in_step = _InStep(backend, writer) if isinstance(backend, LockStepBackend) else None
         link = Link(in_step or backend, clock, policy, note.origin, note.skids[skid], lambda _answers: None)
         levels = levels_of(case)
-        engine = controller(case, link, writer, None, None, journal, levels)
+        engine = controller(case, link, writer, attended, None, journal, levels)
         engine.exchange.expected = note.waits.get(skid, {})
         peers = _peers(note, others, identity, engine, clock)
         closing.callback(peers.close)
@@ -362,12 +369,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("skid")
     parser.add_argument("--attached", action="store_true", help="end when standard input closes")
+    parser.add_argument("--attended", action="store_true", help="a person can be asked")
     parser.add_argument("--on-restart", choices=[item.value for item in OnRestart], default="resume")
     given = parser.parse_args(arguments)
     if given.attached:
         _end_with_parent()
     try:
-        control(read_note(given.folder), given.skid, OnRestart(given.on_restart))
+        control(read_note(given.folder), given.skid, OnRestart(given.on_restart), attended=given.attended)
     except MiniFactoryError as fault:
         print(f"{given.skid}: {fault}", file=sys.stderr)  # noqa: T201
         return fault.exit_code

@@ -18,6 +18,7 @@ from typing import Any
 from minifactory.app.buffer_service import buffers_made
 from minifactory.app.case import Case
 from minifactory.app.home import DATABASE
+from minifactory.app.interrupting import Question
 from minifactory.app.links import Options
 from minifactory.app.predict_plant import PlantPrediction
 from minifactory.app.scan_plant import Watcher, ended_in, record_plant, recorded_plant
@@ -107,6 +108,7 @@ def run_plant(
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
     notes: Mapping[str, str] | None = None,
+    ask: Question | None = None,
 ) -> PlantOutcome:
     """The outcome of running `case` on all its skids in this process, from the gate to the record.
 
@@ -120,8 +122,8 @@ def run_plant(
         The folder of runs.
     prediction, passed
         From :func:`minifactory.app.predict_plant.predict_plant` and the gate.
-    watcher, say : callable, optional
-        Shown the live status of all skids; told what happens next.
+    watcher, say, ask : callable, optional
+        Shown the live status of all skids; told what happens next; asked after Ctrl-C.
     notes : Mapping of str to str, optional
         What else the record is to say of where the runs come from.
 
@@ -155,6 +157,7 @@ def run_plant(
         served=place,
         waits=expected,
         say=tell,
+        ask=ask,
     )
     names = {skid: every[skid] for skid in case.bounds}
     for skid in names:

@@ -6,24 +6,22 @@ is the same each time.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 
 from minifactory.app.buffer_service import as_loaded, buffer_service, ledger_in, told
 from minifactory.app.case import Case, of_skid
 from minifactory.app.completeness import refuse_incomplete
 from minifactory.app.execute import controller, file_analysis, levels_of
 from minifactory.app.home import DATABASE
+from minifactory.app.interrupting import Interruption, Question
 from minifactory.app.links import Link, Options
-from minifactory.app.operating import Desk, open_desk
+from minifactory.app.operating import PATIENCE, Desk, open_desk
 from minifactory.clock import VirtualClock
 from minifactory.drivers import InMemoryBackend
 from minifactory.errors import EquipmentError, Finding
@@ -55,24 +53,29 @@ def record_plant(
     served: Path | None = None,
     waits: Mapping[str, Mapping[str, float]] | None = None,
     say: Callable[[str], None] | None = None,
+    ask: Question | None = None,
 ) -> dict[str, Status]:
     """Run all controllers of `case` on `plant` until every run has ended; the last status of each.
 
     The runs are recorded in `folder` under `names` (by skid) with what the vessels truly hold. When somebody
-    attends, other terminals reach the controllers' desks, and Ctrl-C takes every skid into its safe state.
+    attends, other terminals reach the controllers' desks; Ctrl-C holds all skids and has the person asked
+    (`ask`), or takes them into their safe state when nobody can be.
     Services among `names` keep their ledgers in `served`, and `say` is told what they have done. `waits` are
     those that are expected, as of :meth:`~minifactory.records.plant_run.PlantRun.waits`.
     """
     store = Store(folder / DATABASE)
     with Writer(store, folder / "spool") as writer, ExitStack() as closing:
-        controlled = _controlled(case, plant, options, writer, names, notes or {}, served, closing)
+        controlled = _controlled(
+            *(case, plant, options, writer, names, notes or {}, served, closing, ask is not None)
+        )
         for skid, each in controlled.items():
             each.engine.exchange.expected = (waits or {}).get(skid, {})
         if attended:
             for skid, each in controlled.items():
                 each.show(closing.enter_context(open_desk(each.engine, each.case, names[skid], folder)))
-        with _interruptible([each.engine for each in controlled.values()] if attended else []):
-            _scan(controlled, watcher)
+        interruption = Interruption(names, _Engines(controlled), ask, say or (lambda _text: None))
+        with interruption.heeded() if attended else nullcontext():
+            _scan(controlled, watcher, interruption)
         for skid, each in controlled.items():
             if each.service is not None and say is not None:
                 say(f"{skid}: {told(each.service)}.")
@@ -151,6 +154,7 @@ def _controlled(
     notes: Mapping[str, str],
     served: Path | None,
     closing: ExitStack,
+    attended: bool,
 ) -> dict[str, _Controlled]:
     """A controller for each skid in `names`, with what it is to run."""
     found: dict[str, _Controlled] = {}
@@ -162,7 +166,7 @@ def _controlled(
         policy = Policy.in_lock_step(options.scan)
         link = Link(_Together(plant, skid), clock, policy, "virtual skid", "in memory", lambda _answers: None)
         levels = levels_of(own)
-        engine = controller(own, link, writer, None, None, None, levels)
+        engine = controller(own, link, writer, attended, None, None, levels)
         each = found[skid] = _Controlled(own, engine, clock, engine.status)
         if skid in case.bounds:
             engine.load(own.bound, name, origin=link.origin, provenance=facts, levels=levels)
@@ -173,9 +177,10 @@ def _controlled(
     return found
 
 
-def _scan(controlled: Mapping[str, _Controlled], watcher: Watcher | None) -> None:
+def _scan(controlled: Mapping[str, _Controlled], watcher: Watcher | None, interruption: Interruption) -> None:
     shown = 0.0
     while not all(each.over for each in controlled.values()):
+        interruption.wait()
         for each in controlled.values():
             if each.over:
                 continue
@@ -193,23 +198,25 @@ def _scan(controlled: Mapping[str, _Controlled], watcher: Watcher | None) -> Non
         watcher({skid: each.status for skid, each in controlled.items()})
 
 
-@contextmanager
-def _interruptible(engines: Sequence[Engine]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM take every skid into its safe state."""
+@dataclass
+class _Engines:
+    """The controllers of this process, for Ctrl-C."""
 
-    def interrupted(number: int, _frame: FrameType | None) -> None:
-        actor = "operator (Ctrl-C)" if number == signal.SIGINT else "system (SIGTERM)"
-        for engine in engines:
-            engine.command("abort", actor)
+    controlled: Mapping[str, _Controlled]
 
-    before = {}
-    if engines and threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def state(self, skid: str) -> State:
+        """Where `skid` stands."""
+        return self.controlled[skid].engine.state
+
+    def command(self, skid: str, word: str) -> str:
+        """Ask for a command; why it was refused, or empty."""
+        reply = self.controlled[skid].engine.command(word, "operator at the terminal")
+        return "" if reply.wait(PATIENCE) else reply.message
+
+    def abort(self, actor: str) -> None:
+        """Take all skids into their safe state."""
+        for each in self.controlled.values():
+            each.engine.command("abort", actor)
 
 
 def provenance(case: Case, options: Options, names: Mapping[str, str]) -> Mapping[str, str]:

@@ -13,18 +13,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 from minifactory.app.case import Case, of_skid
 from minifactory.app.discovery import controllers
 from minifactory.app.home import DATABASE, pki_folder
+from minifactory.app.interrupting import Interruption, Question
 from minifactory.app.links import LAST_WORD, Options
 from minifactory.app.orbit_process import PlantNote, checkpoint_in
 from minifactory.app.predict_plant import PlantPrediction
@@ -35,15 +35,19 @@ from minifactory.drivers import LockStepBackend
 from minifactory.errors import EquipmentError, Finding, InputError, MiniFactoryError
 from minifactory.historian import Store, Writer
 from minifactory.opcua.certificates import introduce, own_identity
+from minifactory.opcua.desk import ask_desk
 from minifactory.opcua.process import start_server
 from minifactory.opcua.session import Target
 from minifactory.orbit.restart import OnRestart
+from minifactory.orbit.states import State
 from minifactory.skid.contents import Contents
 
 LOOK_EVERY = 0.1
 """s of real time between two looks at the Orbits."""
 MOST_RESTARTS = 10
 """Times that an Orbit which was killed is started again in one run."""
+DESK = 15.0
+"""s of real time in which an Orbit's desk must answer."""
 PATIENCE = 60.0
 """s of real time in which an Orbit that was told to end has to."""
 
@@ -56,6 +60,7 @@ def run_fleet(
     passed: GateResult,
     *,
     say: Callable[[str], None] | None = None,
+    ask: Question | None = None,
 ) -> PlantOutcome:
     """The outcome of running `case` on all its skids, one Orbit process each; parameters as of
     :func:`minifactory.app.run_plant.run_plant`.
@@ -92,7 +97,7 @@ def run_fleet(
             waits=prediction.plant.waits(),
         )
         note.write()
-        with Fleet(case, note, tell) as fleet:
+        with Fleet(case, note, tell, ask=ask) as fleet:
             faults = fleet.watch()
         found = finish()
     _refuse_faults(identifier, names, store, faults)
@@ -109,6 +114,7 @@ def resume_fleet(
     folder: Path,
     *,
     say: Callable[[str], None] | None = None,
+    ask: Question | None = None,
 ) -> dict[str, str]:
     """Take up the run of a plant whose command was killed, and bring it to its end; its runs by skid.
 
@@ -131,7 +137,7 @@ def resume_fleet(
             for item in alive
         )
     tell(f"Taking up {note.run} on skids {', '.join(case.skids)}.")
-    with Fleet(case, note, tell, on_restart=on_restart) as fleet:
+    with Fleet(case, note, tell, on_restart=on_restart, ask=ask) as fleet:
         faults = fleet.watch()
     _refuse_faults(note.run, names, Store(folder / DATABASE), faults)
     return names
@@ -225,6 +231,7 @@ class Fleet:
     note: PlantNote
     tell: Callable[[str], None]
     on_restart: OnRestart = OnRestart.RESUME
+    ask: Question | None = None
     orbits: dict[str, _Orbit] = field(default_factory=dict)
     _interrupted: bool = False
 
@@ -249,6 +256,8 @@ class Fleet:
         words = [str(self.note.folder), skid, "--on-restart", on_restart.value]
         if self.note.origin != "skid":
             words.append("--attached")  # our virtual plant ends with us; on skids of their own Orbits go on
+        if self.ask is not None:
+            words.append("--attended")
         return subprocess.Popen(
             [sys.executable, "-m", "minifactory.app.orbit_process", *words],
             stdin=subprocess.PIPE,
@@ -261,7 +270,7 @@ class Fleet:
 
         What has failed, by skid.
         """
-        with self._heeding_interrupts():
+        with Interruption(self.orbits, _Desks(self), self.ask, self.tell).heeded():
             while not all(orbit.done for orbit in self.orbits.values()):
                 time.sleep(LOOK_EVERY)
                 for skid, orbit in self.orbits.items():
@@ -309,19 +318,38 @@ class Fleet:
             if orbit.process.poll() is None:
                 orbit.process.terminate()
 
-    @contextmanager
-    def _heeding_interrupts(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM take every skid into its safe state."""
+    def abort(self) -> None:
+        """Take all skids into their safe state."""
+        self._interrupted = True
+        self._end_all()
 
-        def told(_number: int, _frame: FrameType | None) -> None:
-            self._interrupted = True
-            self._end_all()
 
-        before: Mapping[int, object] = {}
-        if threading.current_thread() is threading.main_thread():
-            before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)  # type: ignore[arg-type]
+@dataclass
+class _Desks:
+    """The Orbits of a fleet as Ctrl-C reaches them: by their desks, and by a signal for the safe state."""
+
+    fleet: Fleet
+
+    def state(self, skid: str) -> State:
+        """Where `skid` stands."""
+        if self.fleet.orbits[skid].done:
+            return State.COMPLETE
+        return State(self._ask(skid, "status")[2]["state"])
+
+    def command(self, skid: str, word: str) -> str:
+        """Ask for a command; why it was refused, or empty."""
+        accepted, reason, _ = self._ask(skid, word)
+        return "" if accepted else reason
+
+    def abort(self, actor: str) -> None:
+        """Take all skids into their safe state; their own record says who told them: this process."""
+        del actor
+        self.fleet.abort()
+
+    def _ask(self, skid: str, word: str) -> tuple[bool, str, dict[str, Any]]:
+        process = self.fleet.orbits[skid].process.pid
+        desk = next((item.endpoint for item in controllers()[0] if item.pid == process), None)
+        if desk is None:
+            raise EquipmentError(Finding(f"orbit {skid}", "its desk is not open", remedy="Try again."))
+        own = own_identity(pki_folder("operator"), "urn:minifactory:operator")
+        return ask_desk(Target(desk, own, timeout=DESK), "operator at the terminal", {"do": word})

@@ -145,7 +145,7 @@ class VirtualBatches:
         TargetError
             The start is refused, or the run does not end.
         """
-        engine = controller(case, link, writer, None, None, None)
+        engine = controller(case, link, writer, False, None, None)
         engine.load(case.bound, NAME, origin=link.origin, provenance={}, levels=levels_of(case))
         reply = engine.command("start", "study")
         while True:

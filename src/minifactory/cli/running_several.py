@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from minifactory.app.case import Case
 from minifactory.app.home import DATABASE, runs_folder
+from minifactory.app.interrupting import Question, ask_about_plant
 from minifactory.app.links import Options
 from minifactory.app.predict_plant import predict_plant
 from minifactory.app.run_plant import PlantOutcome, concluded, faults_by_skid, run_plant
@@ -52,11 +54,13 @@ def run_several(
     with bar() as progress:
         prediction = predict_plant(case, samples, progress)
     passed = gate(prediction.whole, case.targets)
-    place = runs_folder(runs)
+    place, ask = runs_folder(runs), _person()
     if chosen.in_memory:
-        outcome = run_plant(case, chosen, place, prediction, passed, watcher=_Lines(), say=stderr.print)
+        outcome = run_plant(
+            *(case, chosen, place, prediction, passed), watcher=_Lines(), say=stderr.print, ask=ask
+        )
     else:
-        outcome = run_fleet(case, chosen, place, prediction, passed, say=stderr.print)
+        outcome = run_fleet(case, chosen, place, prediction, passed, say=stderr.print, ask=ask)
     show_plant(outcome, as_json=as_json, open_record=open_record)
 
 
@@ -66,7 +70,7 @@ def resume_several(
     """Take up a run on several skids that was cut short, then predict, compare and write the record."""
     place = runs_folder(runs)
     note = plant_to_take_up(place, case, identifier)
-    names = resume_fleet(case, note, on_restart, place, say=stderr.print)
+    names = resume_fleet(case, note, on_restart, place, say=stderr.print, ask=_person())
     warm_up()
     with bar() as progress:
         prediction = predict_plant(case, 0, progress)
@@ -74,6 +78,11 @@ def resume_several(
     store = Store(place / DATABASE)
     outcome = concluded(case, note.run, prediction, passed, store, names, place, started)
     show_plant(outcome, as_json=as_json, open_record=open_record)
+
+
+def _person() -> Question | None:
+    """Who is asked after Ctrl-C, if somebody sits at a terminal."""
+    return ask_about_plant if sys.stdin.isatty() and stderr.is_terminal else None
 
 
 def show_plant(outcome: PlantOutcome, *, as_json: bool, open_record: bool) -> None:
