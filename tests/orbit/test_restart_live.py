@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from minifactory.historian import Store, Writer, documents
+from minifactory.orbit.checkpoint import checkpoint_of
 from minifactory.orbit.desk import Reply
+from minifactory.orbit.journal import read_journal
 from minifactory.orbit.restart import OnRestart
 from minifactory.orbit.states import State
 from minifactory.recipe.bound import BoundInput, BoundRecipe
 from minifactory.records import documents as doc
 
 from .bench_recipe import action, phase, recipe
+from .bench_skid import ML_MIN
 from .life import Life
 
 
@@ -32,6 +35,7 @@ def asking(*before: int) -> BoundRecipe:
 
 def said(life: Life, reply: Reply) -> str:
     life.scan()
+    life.journal.flush()
     assert reply.accepted, reply.message
     return reply.message
 
@@ -108,6 +112,27 @@ def test_an_edit_is_still_in_force_and_the_next_one_has_the_next_number(path: Pa
     assert said(life, life.engine.live.edit(more, "anna")).startswith("version 1+2\n")
     life.scan_until(State.COMPLETE)
     assert life.book.of(doc.PhaseEnded)[-1].duration == pytest.approx(30.0, abs=0.2)
+
+
+def test_what_an_operator_has_taken_is_still_his(path: Path) -> None:
+    life = Life(path, recipe(phase("one", "20 s", action(flow=5.0)), phase("two", "60 s", action(flow=4.0))))
+    life.start()
+    life.scan_for(5.0)
+    said(life, life.engine.set_points({"System.Flow.SP": 2.0 * ML_MIN}, "anna", take=True))
+    saved = life.die(0.5)
+    assert saved is not None
+    life.recover(saved, OnRestart.RESUME)
+    assert life.engine.status.holders == {"System.Flow": "anna (operator)"}
+    life.scan_for(30.0)
+    assert life.engine.status.phase == "bench.run.two"
+    assert life.skid.setpoints["System.Flow.SP"] == pytest.approx(2.0 * ML_MIN)
+    assert life.die(0.5) is not None  # also what the recipe wanted meanwhile
+    record = read_journal(path)
+    assert record is not None
+    life.recover(checkpoint_of(record), OnRestart.RESUME)
+    assert said(life, life.engine.release([], "anna")) == "handed back: System.Flow"
+    life.scan_for(1.0)
+    assert life.skid.setpoints["System.Flow.SP"] == pytest.approx(4.0 * ML_MIN)
 
 
 @pytest.mark.parametrize("stored", [True, False])

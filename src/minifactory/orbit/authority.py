@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from minifactory.errors import Finding, InputError
 
@@ -182,6 +183,20 @@ class Authority:
             if value is not None:
                 found[f"{name}.SP"] = value
         return found
+
+    def record(self) -> dict[str, Any]:
+        """Who holds what and what is kept for the recipe, for :meth:`recall` after a restart."""
+        holders = {
+            name: [int(each.level), each.actor, each.since, each.granted]
+            for name, each in self.holders.items()
+        }
+        return {"holders": holders, "withheld": dict(self.withheld)}
+
+    def recall(self, saved: Mapping[str, Any]) -> None:
+        """Take up what :meth:`record` gave."""
+        for name, (level, actor, since, granted) in saved.get("holders", {}).items():
+            self.holders[name] = Holder(Level(level), actor, since, granted)
+        self.withheld.update(saved.get("withheld", {}))
 
     def clear(self) -> list[str]:
         """Everything goes back to the recipe, as at the end of a run; what was held."""

@@ -30,7 +30,8 @@ class Checkpoint:
     the outlet's vessel has received, and how much (m3), `turning` the next vessel and the values (SI) of the
     valves that will show that it receives. `device_time` (s) and `device_volume` (m3) are
     the equipment's own counters, by which the gap of a restart is measured. `answers` are those to the
-    recipe's inputs, `waiting_at` the position of the phase that waits for some.
+    recipe's inputs, `waiting_at` the position of the phase that waits for some;
+    `authority` tells who holds what.
     """
 
     run: str
@@ -65,6 +66,7 @@ class Checkpoint:
     ended: bool = False
     answers: Mapping[str, str] = field(default_factory=dict)
     waiting_at: int | None = None
+    authority: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, object]:

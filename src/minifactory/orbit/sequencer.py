@@ -165,6 +165,7 @@ class Sequencer:
         """Take up the run `saved` after a restart of the controller; what was decided, in words."""
         now, conduct = self._now, self._conduct
         self.current = current
+        self._authority.recall(saved.authority)
         take_up(saved, found, current, now.process, now.link, self._outputs, self._instructions, conduct)
         doubtful = "; unknown: " + "; ".join(found.doubts) if found.doubts else ""
         stood = f"; the equipment is in its state {found.standing}" if found.standing else ""
@@ -250,6 +251,7 @@ class Sequencer:
             ended=current.ended is not None,
             answers=dict(current.answers),
             waiting_at=current.waiting_at,
+            authority=self._authority.record(),
             provenance=current.provenance,
         )
 
