@@ -19,7 +19,8 @@ from minifactory.app.workers import LocalProcesses
 from minifactory.design.executor import InThisProcess
 from minifactory.design.ledger import Ledger, rows_of, table_of
 from minifactory.errors import EnvironmentFault, InputError
-from tests.design.conftest import Parabola
+from tests.design.dying import die
+from tests.design.parabola import Parabola
 
 CANDIDATES = [{"x": float(x), "y": 0.5} for x in np.linspace(0.0, 1.0, 23)]
 HERE = Ledger(None, InThisProcess()).evaluate(Parabola(), CANDIDATES)
@@ -37,11 +38,7 @@ def test_a_killed_process_costs_a_retry(tmp_path: Path) -> None:
 
 def test_a_job_that_always_kills_ends_the_study() -> None:
     with pytest.raises(EnvironmentFault, match="died 4 times"):
-        list(LocalProcesses(2).run(_die, [1, 2, 3]))
-
-
-def _die(_job: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+        list(LocalProcesses(2).run(die, [1, 2, 3]))
 
 
 def test_what_is_known_is_not_computed_again(tmp_path: Path) -> None:
@@ -81,7 +78,7 @@ def test_clusters_that_anybody_could_command_are_refused(address: str) -> None:
 
 def test_a_scheduler_that_is_not_there_is_told() -> None:
     with pytest.raises(EnvironmentFault, match="does not answer"):
-        DaskCluster("tcp://127.0.0.1:9")
+        DaskCluster("tcp://127.0.0.1:9", patience=0.5)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from minifactory.design.ledger import Ledger
 from minifactory.design.optimisation import Effort, Optimum, knee, optimise
 from minifactory.design.search import Limit, Objective, Space, Variable
 from minifactory.errors import InputError, TargetError
-from tests.design.conftest import Parabola
+from tests.design.parabola import Parabola
 
 SQUARE = Space((Variable("x", 0.0, 1.0), Variable("y", 0.0, 1.0)))
 YIELD = Objective("yield", True)

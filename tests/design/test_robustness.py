@@ -16,7 +16,7 @@ from minifactory.design.uncertainty import Factor, candidates_at, deviates, fact
 from minifactory.errors import InputError
 from minifactory.plant.parameters import Parameter, ParameterSet, Uncertainty
 from minifactory.units import POSITIVE, TIME
-from tests.design.conftest import Parabola
+from tests.design.parabola import Parabola
 
 X = Factor("x", 0.3, Uncertainty("normal", 0.1))
 Y = Factor("y", 0.5, Uncertainty("uniform", 0.2))

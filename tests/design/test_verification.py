@@ -25,7 +25,8 @@ from minifactory.design.whole_case import WholeCase
 from minifactory.errors import InputError, TargetError
 from minifactory.plant.parameters import Uncertainty
 from tests.app.test_run_plant import made
-from tests.design.conftest import CASE, Parabola
+from tests.design.conftest import CASE
+from tests.design.parabola import Parabola
 
 FACTORS = (Factor("x", 0.3, Uncertainty("normal", 0.1)), Factor("y", 0.5, Uncertainty("uniform", 0.2)))
 BUFFER, PURITY = Limit("buffer", False, 0.9, confidence=0.9), Limit("purity", True, 0.75)

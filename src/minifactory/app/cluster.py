@@ -28,6 +28,8 @@ class DaskCluster:
     ----------
     address : str
         ``tls://host:port``, or ``tcp://`` on loopback.
+    patience : float
+        s of real time for its first answer.
 
     Raises
     ------
@@ -37,7 +39,7 @@ class DaskCluster:
         The extra ``cluster`` is not installed, or nothing answers there.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, patience: float = PATIENCE) -> None:
         check_address(address)
         try:
             import distributed
@@ -56,7 +58,7 @@ class DaskCluster:
         try:
             if address.startswith("tls://"):
                 options["security"] = distributed.Security(require_encryption=True)
-            self._client = distributed.Client(address, timeout=PATIENCE, set_as_default=False, **options)
+            self._client = distributed.Client(address, timeout=patience, set_as_default=False, **options)
             threads = self._client.nthreads()
         except (OSError, TimeoutError, ValueError) as fault:
             raise EnvironmentFault(
