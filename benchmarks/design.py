@@ -1,6 +1,6 @@
 """Virtual design, measured: the published study, sampling speed, and whether stated probabilities hold.
 
-python -m benchmarks.design leweke|samples|cluster|batches [--count N] [--runs FOLDER]
+python -m benchmarks.design leweke|samples|cluster|batches|optimum [--count N] [--runs FOLDER]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Client
-from tests.design import leweke
+from tests.design import leweke, short
 from tests.engine.verification import PROTEINS
 
 from minifactory.app.case import open_case
@@ -142,22 +142,27 @@ def _cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
                 process.wait()
 
 
-def batches(case: Path, count: int, runs: Path) -> dict[str, Any]:
-    """What the study `verify` finds: stated probabilities beside the shares of virtual batches.
+def batches(case: Path, study: str, count: int, runs: Path, of: str | None = None) -> dict[str, Any]:
+    """What a study of kind verify finds: stated probabilities beside the shares of virtual batches.
 
-    What is known in `runs` is not computed again.
+    What is known in `runs` is not computed again; `of` names the study whose recommendation is run.
     """
-    done = design(open_case(case), "verify", Choices(batches=count, workers=2), runs)
-    return done.as_dict()
+    choices = Choices(batches=count, workers=2, of=of, samples=500 if of else None)
+    return design(open_case(case), study, choices, runs).as_dict()
+
+
+def recommended(count: int, runs: Path) -> dict[str, Any]:
+    """The same of an optimum: that of a polishing step of 20 min on a short bed."""
+    with tempfile.TemporaryDirectory() as place:
+        return batches(short.made(Path(place) / "short"), "verify", count, runs, "most")
 
 
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("leweke", "samples", "cluster", "batches"))
+    parser.add_argument("what", choices=("leweke", "samples", "cluster", "batches", "optimum"))
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of batches, to go on from")
-    parser.add_argument("--case", type=Path, default=CASE, help="whose batches")
     chosen = parser.parse_args()
     if chosen.what == "leweke":
         result = published_study()
@@ -165,8 +170,10 @@ def main() -> None:
         result = sampling(chosen.count or 10_000)
     elif chosen.what == "cluster":
         result = clustered(chosen.count or 10_000)
+    elif chosen.what == "optimum":
+        result = recommended(chosen.count or 200, chosen.runs)
     else:
-        result = batches(chosen.case, chosen.count or 200, chosen.runs)
+        result = batches(CASE, "as-stated", chosen.count or 200, chosen.runs)
     print(json.dumps(result, indent=2))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minifactory.app.case import Case, open_case
-from minifactory.app.designing import Choices, description_of, design, limits_of
+from minifactory.app.designing import Choices, description_of, design, limits_of, open_study
 from minifactory.app.recommended import scaled_files, write_case
 from minifactory.design.candidates import Evaluation
 from minifactory.design.description import Description
@@ -16,12 +16,13 @@ from minifactory.design.levels import with_levels
 from minifactory.design.reading import load_study, read_study, without_varied
 from minifactory.design.scaling import Factors, scaled
 from minifactory.design.search import Variable
-from minifactory.design.study import Scaling
+from minifactory.design.study import Bed, Scaling
 from minifactory.errors import InputError
 from minifactory.plant.document import Report, open_text
 from minifactory.recipe.check import check
 from minifactory.twin.simulate import simulate
 from minifactory.units import FLOW, MASS, MASS_CONCENTRATION, PRESSURE, TIME, VELOCITY, VOLUME, Kind
+from tests.design.conftest import CASE
 
 BAD = """\
 kind: optimise
@@ -111,6 +112,8 @@ FAULTS = {
     "kind: pool\ncollect: {product: {fractions: two}}": "a whole number from 1 to 4",
     "kind: scale\nscale: {hardware: XK 999}": "s.yaml:2 scale.hardware",
     "kind: scale\nscale: {hardware: XK 26/40, system: AKTA moon}": "no system of the catalogue",
+    "kind: scale\nscale: {columns: {C9: {hardware: XK 26/40}}}": 'no column "C9"',
+    "kind: scale\nscale: {columns: {C1: {}}}": "no column to scale to",
     "kind: schedule\ndemand: {batches: 0}": "a whole number from 1",
     f"{OPTIMISE}\nlevels: {{phase: cex.loading.load, count: x, to: [1 %B, 2 %B], over: [1 CV, 2 CV]}}": (
         "s.yaml:3 levels.count"
@@ -270,9 +273,7 @@ def test_there_and_back_again(case: Case, tmp_path: Path) -> None:
         opened = open_case(folders[-1])
         found = scaled(description_of(opened), Scaling(hardware))
         place = tmp_path / hardware.replace("/", "-")
-        folders.append(
-            write_case(opened, found.description, place, "scale", scaled_files(opened, found.factors))
-        )
+        folders.append(write_case(opened, found.description, place, "scale", scaled_files(opened, found)))
     first, large, again = map(open_case, folders)
     assert large.targets.targets[0].text == ">= 105.6 mg"
     assert large.targets.targets[2].text == "<= 1056 mL"
@@ -291,6 +292,34 @@ def test_there_and_back_again(case: Case, tmp_path: Path) -> None:
     ]
 
 
+def test_every_column_of_a_case_scales_by_itself() -> None:
+    """Unit procedures follow their column, the rest the first one; a reactor keeps its residence time."""
+    sobi = description_of(open_case(CASE.parent / "sobi-batch"))
+    large = scaled(sobi, Scaling(others={"DEAE": Bed("HiTrap 5 mL"), "HIC": Bed("XK 26/20", 0.05)}))
+    assert large.kept == ()
+    capture, polish = large.factors, large.others["HIC"][2]
+    assert capture.volume == pytest.approx((16.0 / 7.0) ** 2)
+    assert polish.volume == pytest.approx((26.0 / 16.0) ** 2 * 2.0)
+    before, after = sobi.quantities, large.description.quantities
+
+    def ratio(path: str) -> float:
+        return after[path].value / before[path].value
+
+    assert ratio("capture.bind.load.until") == pytest.approx(capture.volume)
+    assert ratio("polish.bind.wash.until") == pytest.approx(polish.volume)
+    assert ratio("inactivation.inactivate.fill.flow") == pytest.approx(capture.flow)
+    assert ratio("vessels.pool.capacity") == pytest.approx(capture.volume)
+    assert ratio("skids.akta.devices.Reactor.inner_diameter") ** 2 == pytest.approx(capture.flow)
+    assert after["columns.HIC.bed_height"].text == "5 cm"  # stated though the case did not
+    beds = {"DEAE": Bed("HiTrap 1 mL"), "HIC": Bed("HiTrap 5 mL", 0.025)}
+    again = scaled(large.description, Scaling(others=beds)).description.quantities
+    assert {path: again[path].value for path in before} == pytest.approx(
+        {path: item.value for path, item in before.items()}, rel=1e-8
+    )
+    with pytest.raises(InputError, match="scaled twice"):
+        scaled(sobi, Scaling("HiTrap 5 mL", column="HIC", others={"HIC": Bed("XK 26/20")}))
+
+
 def test_slopes_per_volume_scale_with_it() -> None:
     factors = Factors(2.0, 4.0, 0.5)
     slope = Kind("absorbance per volume", "AU*m^-3", "mAU/mL")
@@ -304,6 +333,14 @@ def test_a_schedule_adds_up(case: Case, tmp_path: Path) -> None:
     assert document["cycle"] == pytest.approx(document["duration"])
     assert document["per_day"] == pytest.approx(86_400.0 / document["cycle"])
     assert sum(document["shares"].values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("path", sorted(CASE.parent.glob("*/studies/*.yaml")), ids=lambda path: path.stem)
+def test_every_study_of_a_case_can_be_read(path: Path) -> None:
+    case = open_case(path.parents[1])
+    study, _ = open_study(case, path.stem)
+    assert study.name == path.stem
+    assert study.limits
 
 
 def test_an_unknown_study_names_what_there_is(case: Case, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +23,9 @@ from minifactory.design.verification import Agreement, Verification, verificatio
 from minifactory.design.whole_case import WholeCase
 from minifactory.errors import InputError, TargetError
 from minifactory.plant.parameters import Uncertainty
-from tests.app.test_run_plant import made
-from tests.design.conftest import CASE
+from tests.app.test_run_plant import made as two_skids
 from tests.design.parabola import Parabola
+from tests.design.short import made
 
 FACTORS = (Factor("x", 0.3, Uncertainty("normal", 0.1)), Factor("y", 0.5, Uncertainty("uniform", 0.2)))
 BUFFER, PURITY = Limit("buffer", False, 0.9, confidence=0.9), Limit("purity", True, 0.75)
@@ -96,68 +95,10 @@ def test_fisher() -> None:
     assert Agreement(Probability(3, 4), Probability(1, 4)).chance == pytest.approx(0.4857, abs=1e-4)
 
 
-SHORT = """\
-name: short
-version: "1"
-inputs:
-  amount: {ask: How much feed?, sets: [cex.all.load.until]}
-procedure:
-  cex:
-    skid: akta1
-    column: C1
-    start: {inlet_a: equilibration, inlet_b: elution, set: {Pressure.Limit: 0.5 MPa, UV1.Wavelength: 280 nm}}
-    safe: {outlet: waste}
-    operations:
-      all:
-        phases:
-          equilibrate: {kind: equilibrate, column: C1, flow: 6 mL/min, until: 1 CV}
-          load: {kind: load, inlet_a: feed, flow: 4 mL/min, outlet: flow_through_1, until: 12 mL}
-          wash: {kind: wash, inlet_a: equilibration, flow: 6 mL/min, outlet: waste, until: 2 CV}
-          elute:
-            kind: elute
-            gradient: {to: 100 %B, over: 6 CV}
-            until: 8 CV
-            watch:
-              pool_start: {when: "UV > 20 mAU and rising(UV, 30 s)", outlet: pool}
-              pool_end: {when: "once(UV > 40 mAU) and UV < 20 mAU and falling(UV, 1 min)", outlet: waste}
-"""
-TARGETS = """\
-product: product
-pool: pool
-targets: {yield: ">= 80 %", purity: ">= 95.5 %", pool_volume: "<= 25 mL"}
-adjust:
-  cex.all.load.until: {from: 8 mL, to: 14 mL}
-"""
-STUDIES = {
-    "best": """\
-kind: optimise
-objectives: [maximise output]
-samples: 0
-search: {population: 4, evaluations: 4, polish: 0}
-""",
-    "tolerances": """\
-kind: verify
-samples: 4
-verify: {batches: 1}
-uncertain:
-  cex.all.load.flow: normal 5 %
-  materials.feed.composition.product: normal 5 %
-""",
-}
-
-
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A polishing step of 20 min on a short bed, whose recipe asks for something."""
-    folder = tmp_path_factory.mktemp("verify") / "short"
-    (folder / "studies").mkdir(parents=True)
-    factory = (CASE / "factory.yaml").read_text(encoding="utf-8")
-    (folder / "factory.yaml").write_text(factory.replace("value: 25 cm, source", "value: 5 cm, source"))
-    shutil.copy2(CASE / "parameters.yaml", folder)
-    (folder / "recipe.yaml").write_text(SHORT)
-    (folder / "targets.yaml").write_text(TARGETS)
-    for name, text in STUDIES.items():
-        (folder / "studies" / f"{name}.yaml").write_text(text)
+    folder = made(tmp_path_factory.mktemp("verify") / "short")
     return open_case(folder)
 
 
@@ -223,7 +164,7 @@ def test_tolerances_of_recipe_and_feed_are_in_the_truth(short: Case, done: tuple
 
 def test_several_skids_are_run_together(tmp_path: Path) -> None:
     """Two controllers with hand-shakes: the batch is what the simulation of the same truth is."""
-    case = open_case(made(tmp_path / "two"), several=True)
+    case = open_case(two_skids(tmp_path / "two"), several=True)
     truth = {"C1.product.k_eq": 1.9e-3}
     (simulated,) = WholeCase(description_of(case)).evaluate([truth])
     (found,) = VirtualBatches(description_of(case)).evaluate([{**truth, SEED: 5.0}])

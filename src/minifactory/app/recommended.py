@@ -12,7 +12,7 @@ from minifactory.app.case import ORIGINAL, Case
 from minifactory.design.description import DIGITS, Description, text_of
 from minifactory.design.figures import kind_of_figure
 from minifactory.design.places import with_texts, without_unknown
-from minifactory.design.scaling import Factors
+from minifactory.design.scaling import Factors, Scaled
 from minifactory.errors import EnvironmentFault, Finding, InputError
 from minifactory.records.limits import limit_text
 from minifactory.units import matches, parse
@@ -73,25 +73,25 @@ def write_case(
     return place
 
 
-def scaled_files(case: Case, factors: Factors) -> dict[str, str]:
+def scaled_files(case: Case, scaled: Scaled) -> dict[str, str]:
     """What else of `case` changes on another column: its targets, its expected figures, its original run."""
-    files = {TARGETS: _scaled_targets(case, factors), ORIGINAL: ""}
+    files = {TARGETS: _scaled_targets(case, scaled), ORIGINAL: ""}
     expected = case.folder / EXPECTED
     if expected.is_file():
-        files[EXPECTED] = _scaled_expectations(expected.read_text(encoding="utf-8"), factors)
+        files[EXPECTED] = _scaled_expectations(expected.read_text(encoding="utf-8"), scaled.factors)
     return files
 
 
-def _scaled_targets(case: Case, factors: Factors) -> str:
+def _scaled_targets(case: Case, scaled: Scaled) -> str:
     """The targets with other limits on what is extensive, and other bounds of what scales in the recipe."""
     texts: dict[str, str] = {}
     for target in case.targets.targets:
-        factor = factors.of_figure(target.figure)
+        factor = scaled.factors.of_figure(target.figure)
         if factor != 1.0:
             limit = factor * target.limit
             texts[target.place] = limit_text(target.at_least, limit, target.kind, DIGITS)
     for item in case.targets.adjustables:
-        factor = factors.of(item.kind)
+        factor = scaled.factor(item.reference, item.kind)
         if factor != 1.0:
             texts[f"adjust.{item.reference}.from"] = text_of(factor * item.lower, item.kind)
             texts[f"adjust.{item.reference}.to"] = text_of(factor * item.upper, item.kind)

@@ -246,7 +246,7 @@ def scale(desk: Desk) -> Page:
     if not faults:
         (after,) = desk.ledger.evaluate(replace(problem, description=found.description), [{}])
         desk.recommended = found.description
-        desk.files = scaled_files(desk.case, found.factors)
+        desk.files = scaled_files(desk.case, found)
         desk.limits = found.factors.limits(desk.study.limits)
     return further.scale_page(desk.title, found, before, after, faults, desk.study.limits, desk.provenance())
 

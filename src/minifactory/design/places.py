@@ -47,6 +47,26 @@ def with_texts(text: str, file: str, values: Mapping[str, str], remark: str = ""
     return text
 
 
+def with_entry(text: str, file: str, path: str, value: str) -> str:
+    """`text` with another scalar at the dotted `path`, or with that key put in where it is not stated yet.
+
+    Raises
+    ------
+    InputError
+        There is no mapping that it could stand in.
+    """
+    root = yaml.compose(text, Loader=PARSER)
+    if _find(root, path) is not None:
+        return with_texts(text, file, {path: value})
+    head, _, key = path.rpartition(".")
+    block = _find(root, head)
+    if not isinstance(block, yaml.MappingNode) or not block.value:
+        raise InputError(Finding(file, f'"{head}" is not stated', f'a block that "{key}" can stand in'))
+    mark = block.value[0][0].start_mark
+    gap = ", " if block.flow_style else "\n" + " " * mark.column
+    return text[: mark.index] + f"{key}: {_quoted(value)}{gap}" + text[mark.index :]
+
+
 def without_unknown(text: str, section: str, known: Collection[str]) -> str:
     """`text` without the entries of a block whose names are not `known`."""
     block = _find(yaml.compose(text, Loader=PARSER), section)

@@ -111,7 +111,7 @@ def read_study(
         collected=tuple(collected(top, description)),
         grid=top.count("grid", 7, 3, 41),
         confidence=top.value("confidence", FRACTION, 0.9, 0.0, 1.0),
-        scaling=scaling(top),
+        scaling=scaling(top, description),
         demand=demand(top),
         sequencing=sequencing(top, description),
         verifying=verifying(top),

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from minifactory.design.candidates import Evaluation
 from minifactory.design.description import Description
 from minifactory.design.figures import KNOWN, is_extensive
-from minifactory.design.places import with_texts
+from minifactory.design.places import with_entry, with_texts
 from minifactory.design.search import Limit
-from minifactory.design.study import Scaling
+from minifactory.design.study import Bed, Scaling
 from minifactory.errors import Finding, InputError, did_you_mean
 from minifactory.plant.load import FACTORY
 from minifactory.plant.model import REACTING, Column, DeviceKind
@@ -69,22 +69,34 @@ class Scaled:
     ----------
     description : Description
     before, after : Column
+        The one that everything follows that belongs to no other.
     factors : Factors
+        Of that column.
+    others : Mapping of str to (Column, Column, Factors)
+        Further columns that were scaled, by name: before, after, factors.
     changed : Mapping of str to (str, str)
         Reference -> text before and after.
     hold_up : tuple of float
         Liquid of the skid per column volume, before and after.
     kept : tuple of str
         Other columns and reactors, which keep their size though flows change.
+    units : Mapping of str to Factors
+        Of unit procedures on other columns, by name.
     """
 
     description: Description
     before: Column
     after: Column
     factors: Factors
+    others: Mapping[str, tuple[Column, Column, Factors]]
     changed: Mapping[str, tuple[str, str]]
     hold_up: tuple[float, float]
     kept: tuple[str, ...] = ()
+    units: Mapping[str, Factors] = field(default_factory=dict)
+
+    def factor(self, reference: str, kind: Kind) -> float:
+        """By what the quantity of the recipe at `reference` is multiplied."""
+        return self.units.get(reference.partition(".")[0], self.factors).of(kind)
 
 
 def scaled(description: Description, scaling: Scaling, where: str = "scale") -> Scaled:
@@ -95,36 +107,44 @@ def scaled(description: Description, scaling: Scaling, where: str = "scale") -> 
     InputError
         No column to scale to, or one that the case or the catalogue does not know.
     """
-    name = _column(description, scaling, where)
+    beds = _beds(description, scaling, where)
+    name = next(iter(beds))
     before = description.plant.columns[name]
-    if not scaling.hardware and scaling.bed_height is None:
-        raise InputError(
-            Finding(where, "no column to scale to", "hardware or bed_height", 'E.g. "hardware: XK 26/40".')
-        )
     texts: dict[str, str] = {}
-    if scaling.hardware:
-        texts[f"columns.{name}.hardware"] = scaling.hardware
-    if scaling.bed_height is not None:
-        texts[f"columns.{name}.bed_height"] = show(scaling.bed_height, LENGTH, 10)
+    for column, bed in beds.items():
+        if bed.hardware:
+            texts[f"columns.{column}.hardware"] = bed.hardware
+        if bed.bed_height is not None:
+            texts[f"columns.{column}.bed_height"] = show(bed.bed_height, LENGTH, 10)
     if scaling.system:
         texts[f"skids.{before.skid}.system"] = scaling.system
-    factory = with_texts(description.texts[FACTORY], FACTORY, texts, f"scaled from {before.hardware}")
+    factory, remark = description.texts[FACTORY], f"scaled from {before.hardware}"
+    for path, text in texts.items():
+        stated = path in description.quantities or not path.endswith(".bed_height")
+        factory = (
+            with_texts(factory, FACTORY, {path: text}, remark)
+            if stated
+            else with_entry(factory, FACTORY, path, text)
+        )
     moved = replace(description, texts={**description.texts, FACTORY: factory})
     try:
-        after = moved.plant.columns[name]
+        columns = {each: (description.plant.columns[each], moved.plant.columns[each]) for each in beds}
     except InputError as fault:
         raise InputError(_of_the_study(fault.findings, texts, where)) from fault
-    volume = after.volume / before.volume
-    flow = volume if scaling.rule == "residence time" else after.area / before.area
-    factors = Factors(flow, volume, flow * before.area / after.area)
+    every = {each: _factors(*pair, scaling.rule) for each, pair in columns.items()}
+    factors, after = every[name], columns[name][1]
+    units = {one.name: every[one.column] for one in description.recipe.procedure if one.column in every}
     values: dict[str, float] = {}
     for path, quantity in references(description.recipe).items():
-        factor = factors.of(quantity.kind)
+        factor = units.get(path.partition(".")[0], factors).of(quantity.kind)
         if factor != 1.0 and quantity.value != 0.0:
             values[path] = quantity.value * factor
     for path, quantity in description.quantities.items():
         if path.startswith("vessels.") and quantity.kind is VOLUME:
-            values[path] = quantity.value * volume
+            values[path] = quantity.value * factors.volume
+    reacting, kept = _reacting(description, before.skid, factors.volume)
+    values |= reacting
+    kept = [*(f"column {each}" for each in description.plant.columns if each not in beds), *kept]
     grown = moved.with_values(values)
     changed = {
         path: (description.quantities[path].text, grown.quantities[path].text)
@@ -136,10 +156,18 @@ def scaled(description: Description, scaling: Scaling, where: str = "scale") -> 
         before,
         after,
         factors,
+        {each: (*columns[each], every[each]) for each in beds if each != name},
         changed,
         (_hold_up(description, name), _hold_up(grown, name)),
-        tuple(_kept(description, name)),
+        tuple(kept),
+        units,
     )
+
+
+def _factors(before: Column, after: Column, rule: str) -> Factors:
+    volume = after.volume / before.volume
+    flow = volume if rule == "residence time" else after.area / before.area
+    return Factors(flow, volume, flow * before.area / after.area)
 
 
 def _of_the_study(findings: Sequence[Finding], texts: Mapping[str, str], where: str) -> list[Finding]:
@@ -154,20 +182,41 @@ def _of_the_study(findings: Sequence[Finding], texts: Mapping[str, str], where: 
     ]
 
 
-def _kept(description: Description, column: str) -> list[str]:
-    """Columns and vessels in which liquids react that keep their size."""
-    plant = description.plant
-    devices = plant.skids[plant.columns[column].skid].devices.values()
-    others = [f"column {name}" for name in plant.columns if name != column]
-    return others + [f"{one.kind.value} {one.name}" for one in devices if one.kind in REACTING]
+def _reacting(description: Description, skid: str, volume: float) -> tuple[dict[str, float], list[str]]:
+    """Where liquids react: sizes (SI by reference) that keep the residence time, and what keeps its size."""
+    values, kept = {}, []
+    for device in description.plant.skids[skid].devices.values():
+        if device.kind not in REACTING:
+            continue
+        for key, factor in (("inner_diameter", math.sqrt(volume)), ("volume", volume)):
+            path = f"skids.{skid}.devices.{device.name}.{key}"
+            if path in description.quantities:
+                values[path] = description.quantities[path].value * factor
+                break
+        else:
+            kept.append(f"{device.kind.value} {device.name}")
+    return values, kept
 
 
-def _column(description: Description, scaling: Scaling, where: str) -> str:
-    columns = description.plant.columns
-    name = scaling.column or description.bound.column or next(iter(columns), "")
+def _beds(description: Description, scaling: Scaling, where: str) -> dict[str, Bed]:
+    """What every column becomes, the one that all else follows first."""
+    columns, others = description.plant.columns, dict(scaling.others)
+    main = Bed(scaling.hardware, scaling.bed_height)
+    name = scaling.column
+    if not name:
+        usual = description.bound.column or next(iter(columns), "")
+        name = next(iter(others)) if main == Bed() and others and usual not in others else usual
     if name not in columns:
         raise InputError(Finding(where, f'no column "{name}"', "", did_you_mean(name, columns)))
-    return name
+    if name in others and main != Bed():
+        found = f'"{name}" is scaled twice: as the column of the study and under columns'
+        raise InputError(Finding(where, found, "each column once"))
+    first = others.pop(name) if name in others else main
+    if first == Bed():
+        raise InputError(
+            Finding(where, "no column to scale to", "hardware or bed_height", 'E.g. "hardware: XK 26/40".')
+        )
+    return {name: first, **others}
 
 
 def _hold_up(description: Description, column: str) -> float:

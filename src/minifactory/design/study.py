@@ -46,10 +46,19 @@ class Collected:
 
 
 @dataclass(frozen=True)
+class Bed:
+    """A column to go to: hardware of the catalogue (empty: as it is), bed height (m; None: as it is)."""
+
+    hardware: str = ""
+    bed_height: float | None = None
+
+
+@dataclass(frozen=True)
 class Scaling:
     """To which column `scale` goes: hardware of the catalogue, bed height (m), column, system, and the rule.
 
-    `rule` is ``residence time`` (same CV per time) or ``velocity`` (same linear velocity).
+    `rule` is ``residence time`` (same CV per time) or ``velocity`` (same linear velocity). `others` are
+    further columns of the case by name; vessels and what is extensive follow `column`.
     """
 
     hardware: str = ""
@@ -57,6 +66,7 @@ class Scaling:
     column: str = ""
     system: str = ""
     rule: str = "residence time"
+    others: Mapping[str, Bed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from minifactory.design.description import Description
 from minifactory.design.figures import Prices
 from minifactory.design.optimisation import Effort
-from minifactory.design.study import Collected, Demand, Scaling, Sequencing, Verifying
+from minifactory.design.study import Bed, Collected, Demand, Scaling, Sequencing, Verifying
 from minifactory.errors import InputError, did_you_mean
 from minifactory.plant.catalogue.columns import all_hardware
 from minifactory.plant.catalogue.files import plain
@@ -103,19 +103,34 @@ def collected(top: Reader, description: Description) -> list[Collected]:
     return found
 
 
-def scaling(top: Reader) -> Scaling:
-    """To which column: ``scale: {hardware, bed_height, ...}``."""
+def scaling(top: Reader, description: Description) -> Scaling:
+    """To which column: ``scale: {hardware, bed_height, ..., columns: {COLUMN: {hardware, bed_height}}}``."""
     block = top.section("scale")
-    height = block.quantity("bed_height", LENGTH, required=False)
+    others, known = {}, description.plant.columns
+    for item in block.members("columns"):
+        if item.name not in known:
+            item.fail(f'no column "{item.name}"', remedy=did_you_mean(item.name, known))
+        others[item.name] = _bed(item)
+        if others[item.name] == Bed():
+            item.fail("no column to scale to", 'e.g. "hardware: XK 26/40"')
+        item.finish()
+    main = _bed(block)
     found = Scaling(
-        hardware=_catalogued(block, "hardware", _hardware(), "column"),
-        bed_height=None if height is None else height.value,
+        hardware=main.hardware,
+        bed_height=main.bed_height,
         column=block.text("column", ""),
         system=_catalogued(block, "system", system_names(), "system"),
         rule=block.choice("rule", RULES, RULES[0]),
+        others=others,
     )
     block.finish()
     return found
+
+
+def _bed(block: Reader) -> Bed:
+    height = block.quantity("bed_height", LENGTH, required=False)
+    hardware = _catalogued(block, "hardware", _hardware(), "column")
+    return Bed(hardware, None if height is None else height.value)
 
 
 def _catalogued(block: Reader, key: str, known: Collection[str], what: str) -> str:

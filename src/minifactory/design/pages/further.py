@@ -22,6 +22,7 @@ from minifactory.design.search import Limit
 from minifactory.design.space import DesignSpace
 from minifactory.design.study import Demand
 from minifactory.errors import Finding
+from minifactory.plant.model import Column
 from minifactory.records.run import Run
 from minifactory.units import MASS, TIME, VOLUME
 
@@ -153,13 +154,13 @@ def scale_page(
         )
         for each in compared
     )
-    columns = [
-        f"{one.hardware}, {100.0 * one.bed_height:.4g} cm, {drawing.said(one.volume, VOLUME)}"
-        for one in (scaled.before, scaled.after)
-    ]
+    every = {scaled.before.name: (scaled.before, scaled.after, scaled.factors), **scaled.others}
     lines = [
-        f"From {columns[0]} to {columns[1]}.",
-        f"Flows times {scaled.factors.flow:.4g}, volumes and masses times {scaled.factors.volume:.4g}.",
+        *(
+            f"{name}: from {_bed(one)} to {_bed(two)}; flows times {factors.flow:.4g}, volumes and masses "
+            f"times {factors.volume:.4g}."
+            for name, (one, two, factors) in every.items()
+        ),
         f"Liquid of the skid per CV: {scaled.hold_up[0]:.3f} before, {scaled.hold_up[1]:.3f} after.",
         *(str(fault) for fault in faults),
     ]
@@ -192,6 +193,7 @@ def scale_page(
     document = {
         "flow_factor": scaled.factors.flow,
         "volume_factor": scaled.factors.volume,
+        "volume_factors": {name: factors.volume for name, (_, _, factors) in every.items()},
         "hold_up": list(scaled.hold_up),
         "before": dict(before.figures),
         "after": dict(after.figures),
@@ -202,6 +204,10 @@ def scale_page(
         "changed": {path: list(texts) for path, texts in scaled.changed.items()},
     }
     return Page(title, verdict, good, tuple(lines), tables, (), document, provenance)
+
+
+def _bed(column: Column) -> str:
+    return f"{column.hardware}, {100.0 * column.bed_height:.4g} cm, {drawing.said(column.volume, VOLUME)}"
 
 
 def schedule_page(
