@@ -133,7 +133,31 @@ def test_a_command_is_obeyed_while_it_is_not_known_what_happened() -> None:
     run.sleep(10.0)
     run.engine.command("abort", "anna")
     run.scan_until(State.ABORTED, limit=30.0)
-    assert run.book.of(doc.RunStopped)[0].state == "Aborted"
+    stopped = run.book.of(doc.RunStopped)[0]
+    assert stopped.state == "Aborted"
+    assert stopped.collected["WasteF1"] == pytest.approx(run.skid.pumped, abs=FLOW)
+
+
+def test_what_people_do_while_it_is_not_known_stays_done() -> None:
+    """A step that is skipped is not run again, a watch that is called off does not fire."""
+    first = phase("one", "1000 s", action(flow=5.0), [("early", "35 s", action(outlet="F2"))])
+    run = Sleeper(recipe(first, phase("two", "1000 s")), watchful=True)
+    run.scan_for(20.0)
+    run.sleep(3.0)
+    cancelled = run.engine.live.cancel("early", "anna")
+    run.engine.scan()
+    assert cancelled.accepted
+    run.scan_for(30.0)
+    assert run.book.of(doc.WatchFired) == []
+    run.sleep(3.0)
+    skipped = run.engine.skip("anna")
+    run.engine.scan()
+    assert skipped.accepted
+    run.scan_for(5.0)
+    assert run.engine.status.phase == "bench.run.two"
+    assert len(run.book.of(doc.RunResumed)) == 2
+    assert run.engine.status.phase_volume < 8.0 * FLOW
+    assert [item.path for item in run.book.of(doc.PhaseEnded)] == ["bench.run.one"]
 
 
 def test_an_instruction_on_its_way_is_done_once() -> None:

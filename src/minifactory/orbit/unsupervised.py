@@ -104,11 +104,12 @@ class Unsupervised:
         before, current = self._before, self._sequencer.current
         if before is None:
             return None
-        if current is None or not current.under_way or self._sequencer.state in ENDING:
+        if current is None or not current.under_way:
             self._before = None
             return None
+        ending = self._sequencer.state in ENDING
         known = self._ready.complete and self._intake.followed
-        if not known and self._now.link - self._since < self._policy.readback_link:
+        if not known and not ending and self._now.link - self._since < self._policy.readback_link:
             return None
         self._before = None
         state = self._equipment.state or ""
@@ -116,7 +117,7 @@ class Unsupervised:
         gap = self._now.process - self._process
         found = compare(before, self._image, self._words, self._wall(), standing, gap)
         self._book(before, found)
-        return self._decide(found)
+        return None if ending else self._decide(found)
 
     def spared(self, demands: list[Demand]) -> list[Demand]:
         """`demands` less that to abort because the equipment went safe while nobody supervised."""
@@ -128,18 +129,21 @@ class Unsupervised:
         current = self._sequencer.current
         assert current is not None
         assert current.started is not None
-        now, image, words = self._now, self._image, self._words
-        flowing = before.state in FLOWING and not before.washing
-        running = before.state in {item.value for item in METHOD_RUNS} and not before.washing
-        current.procedure.take_up(
-            before.position,
-            current.started + before.phase_started,
-            before.phase_time + (found.ran if running else 0.0),
-            before.phase_volume + (found.volume if flowing else 0.0),
-            before.fired,
-            before.memory,
+        now, image, words, procedure = self._now, self._image, self._words, current.procedure
+        same = (procedure.position, procedure.started - current.started)
+        same_phase = same == (before.position, before.phase_started)  # nobody has skipped it meanwhile
+        flowing = before.state in FLOWING and not before.washing and same_phase
+        running = before.state in {item.value for item in METHOD_RUNS} and not before.washing and same_phase
+        # It goes on as it is, but windows of time fill anew.
+        procedure.take_up(
+            procedure.position,
+            procedure.started,
+            procedure.phase_time + (found.ran if running else 0.0),
+            procedure.phase_volume + (found.volume if flowing else 0.0),
+            procedure.fired,
+            procedure.memory(),
         )
-        current.bound = current.procedure.bound
+        current.bound = procedure.bound
         if flowing:
             self._conduct.gradient.elapse(found.volume)
         flow = image.last(words.flow) if words.flow else None

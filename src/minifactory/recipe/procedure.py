@@ -282,6 +282,7 @@ class Procedure:
             "transfers": self._transfers.memory(),
             "waits": self._waits,
             "left": self._left,
+            "timed_out": self._timed_out,
             "control": self.control.record(),
         }
         tube = (self._tube, self._tube_began)
@@ -321,6 +322,7 @@ class Procedure:
             self._wait(position, phase, started)
         else:
             self._enter(position, started)
+        self._timed_out = rest.get("timed_out", False)
         if rest.get("left"):
             self.leave()
         self.phase_time, self.phase_volume = time, volume
