@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from minifactory.app.calibrate import calibrate_case, gather, learned, trusted, write
 from minifactory.app.case import Case, open_case
+from minifactory.app.telling_apart import telling_runs
+from minifactory.calibration.estimation.calibrated import Calibration
 from minifactory.calibration.estimation.column_step import Options
 from minifactory.calibration.estimation.data import DataKind, from_run, kind_of
 from minifactory.calibration.estimation.experiments import (
@@ -23,7 +25,7 @@ from minifactory.calibration.estimation.experiments import (
     present_information,
 )
 from minifactory.calibration.estimation.factory import with_parameters
-from minifactory.calibration.estimation.result import Calibration
+from minifactory.calibration.estimation.rivals import AS_IT_IS, Rival
 from minifactory.cli.main import app
 from minifactory.errors import InputError
 from minifactory.records.export import write_parquet
@@ -112,6 +114,30 @@ def test_the_next_run_is_ranked_by_what_it_tells(case: Case, result: Calibration
     assert chosen[0].name == "again"
     assert chosen[0].after < chosen[0].before
     assert choose(present_information(fit), [blind, full])[0].gain > 0.0
+
+
+def test_overload_is_told_from_linear_variants_and_so_is_the_run_that_would_tell(
+    case: Case, run: Run
+) -> None:
+    """The run is of one overloaded protein: two variants of it in the linear range fit worse."""
+    linear = Rival("two variants", {"product": 2}, {"C1.product.sigma": 0.0})
+    found = calibrate_case(
+        case,
+        [from_run(run)],
+        estimate=ESTIMATED,
+        options=Options(samples=0, starts=1, beside=False),
+        rivals=[Rival(AS_IT_IS), linear],
+    )
+    assert found.rivals is not None
+    best, other = found.rivals.rivals
+    assert (best.rival.name, other.rival.name) == (AS_IT_IS, "two variants")
+    assert best.weight > 0.99
+    assert {"C1.product_2.k_eq", "feed.product_2.strength"} <= set(other.draws[0])
+    assert any("very strongly" in str(finding) for finding in found.findings)
+    # At a quarter of the load an overloaded peak turns into another shape; that of variants stays.
+    runs = telling_runs(case, found.rivals, shares=(0.25,), lengths=(), draws=0)
+    assert {item.name for item in runs} == {"the same run again", "a load of 55.5 mL"}
+    assert all(item.evidence > 0.0 for item in runs)
 
 
 def test_data_that_cannot_be_used_are_refused_in_words(case: Case, run: Run, tmp_path: Path) -> None:

@@ -14,10 +14,13 @@ from pathlib import Path
 from minifactory.app.case import Case, open_case
 from minifactory.app.home import DATABASE, runs_folder
 from minifactory.calibration.estimation.assays import with_assays
+from minifactory.calibration.estimation.calibrated import Calibration
 from minifactory.calibration.estimation.column_step import Options
 from minifactory.calibration.estimation.data import Data, from_file, from_run
 from minifactory.calibration.estimation.page import page
-from minifactory.calibration.estimation.result import Calibration, Estimate
+from minifactory.calibration.estimation.result import Estimate
+from minifactory.calibration.estimation.rival_files import weighed_text
+from minifactory.calibration.estimation.rivals import Rival
 from minifactory.calibration.estimation.sequence import calibrate
 from minifactory.calibration.estimation.space import Scale
 from minifactory.calibration.estimation.version import FILE, new_version, next_file, write_new
@@ -34,11 +37,12 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Written:
-    """Where a calibration went: the new parameters (None when nothing was told) and the page."""
+    """Where a calibration went: the new parameters (None when nothing was told), the page, the rivals."""
 
     parameters: Path | None
     version: str
     page: Path
+    rivals: Path | None = None
 
 
 def gather(
@@ -107,6 +111,7 @@ def calibrate_case(
     estimate: Sequence[str] = (),
     hold: Sequence[str] = (),
     options: Options | None = None,
+    rivals: Sequence[Rival] | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """What `data` tell about the parameters of `case`.
@@ -128,6 +133,7 @@ def calibrate_case(
         hold=hold,
         planned=planned,
         options=options,
+        rivals=rivals,
         progress=progress,
     )
 
@@ -208,8 +214,10 @@ def write(case: Case, result: Calibration, output: Path | None = None, adopt: bo
     file = output or file
     good = trusted(result)
     html = file.with_suffix(".html")
-    if html.exists():
-        raise InputError(Finding(str(html), "exists already", "a new file", "Name another with --output."))
+    for beside in (html, *([file.with_suffix(".rivals.json")] if result.rivals else [])):
+        if beside.exists():
+            remedy = "Name another with --output."
+            raise InputError(Finding(str(beside), "exists already", "a new file", remedy))
     if good:
         old = (case.folder / case.parameters_file).read_text(encoding="utf-8")
         stated = case.plant.parameters.parameters
@@ -227,6 +235,10 @@ def write(case: Case, result: Calibration, output: Path | None = None, adopt: bo
             raise InputError(
                 [Finding(str(file), "the case does not open with these parameters"), *fault.findings]
             ) from fault
+    weighed = None
+    if result.rivals is not None:
+        weighed = file.with_suffix(".rivals.json")
+        write_whole(weighed, weighed_text(result.rivals, result.sources), "the weighed rivals", "Make room.")
     said = (
         f"New parameters: {file.name} (version {version})."
         if good
@@ -239,4 +251,4 @@ def write(case: Case, result: Calibration, output: Path | None = None, adopt: bo
             number += 1
         shutil.copy2(case.folder / FILE, case.folder / f"parameters.{number}.yaml")
         write_whole(case.folder / FILE, file.read_text(encoding="utf-8"), "the adopted version", "Make room.")
-    return Written(file if good else None, version, html)
+    return Written(file if good else None, version, html, weighed)

@@ -12,6 +12,8 @@ import numpy as np
 
 from minifactory.app.case import Case
 from minifactory.app.children import end_with_parent, without_interrupts
+from minifactory.calibration.estimation.rival_files import Explanation, chosen
+from minifactory.calibration.estimation.variants import merged
 from minifactory.campaign.appraisal import appraise
 from minifactory.errors import SolverError
 from minifactory.recipe.bind import bind
@@ -41,8 +43,16 @@ SEED = 20161026
 Progress = Callable[[str, float], None]
 
 
-def predict(case: Case, samples: int, progress: Progress | None = None) -> Prediction:
+def predict(
+    case: Case,
+    samples: int,
+    progress: Progress | None = None,
+    explanations: tuple[Explanation, ...] = (),
+) -> Prediction:
     """The prediction of `case` with the interval of `samples` draws from the stated uncertainties.
+
+    With `explanations`, each draw is of one of these rivals, as often as it is worth: the interval holds the
+    uncertainty of the choice between them. The nominal prediction stays that of the case.
 
     Draws are simulated on all processors; each has its own seed, so that the result depends on neither their
     number nor their order.
@@ -56,7 +66,7 @@ def predict(case: Case, samples: int, progress: Progress | None = None) -> Predi
     run, elements = converged(case, lambda part: say("predicting", 0.2 * part))
     nominal = appraise(run, case.plant, case.targets)
     drawn: list[Run] = []
-    for number, sample in enumerate(_samples(case, samples, elements)):
+    for number, sample in enumerate(_samples(case, samples, elements, explanations)):
         say("predicting the interval", 0.2 + 0.8 * (number + 1) / samples)
         if sample is not None:
             drawn.append(sample)
@@ -100,38 +110,48 @@ def _difference(run: Run, finer: Run) -> float:
     return worst
 
 
-def _samples(case: Case, samples: int, elements: int) -> Iterator[Run | None]:
+def _samples(
+    case: Case, samples: int, elements: int, explanations: tuple[Explanation, ...]
+) -> Iterator[Run | None]:
     """The sampled runs in the order of their numbers; None for one that could not be simulated."""
     workers = min(os.cpu_count() or 1, samples // FEW)
     if workers < 2:
-        yield from (_draw(case, elements, number) for number in range(samples))
+        yield from (_draw(case, elements, explanations, number) for number in range(samples))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _adopt, (case, elements)) as pool:
+    with ProcessPoolExecutor(workers, context, _adopt, (case, elements, explanations)) as pool:
         with without_interrupts():  # the workers are started by the first of these
             drawn = pool.map(_drawn, range(samples))
         yield from drawn
 
 
-_adopted: list[tuple[Case, int]] = []
+_adopted: list[tuple[Case, int, tuple[Explanation, ...]]] = []
 
 
-def _adopt(case: Case, elements: int) -> None:
+def _adopt(case: Case, elements: int, explanations: tuple[Explanation, ...]) -> None:
     """In a worker: keep the case for all its draws, and end with the process that asked for them."""
     end_with_parent()
-    _adopted[:] = [(case, elements)]
+    _adopted[:] = [(case, elements, explanations)]
 
 
 def _drawn(number: int) -> Run | None:
     return _draw(*_adopted[0], number)
 
 
-def _draw(case: Case, elements: int, number: int) -> Run | None:
+def _draw(case: Case, elements: int, explanations: tuple[Explanation, ...], number: int) -> Run | None:
     """The run with the draw of this number, reduced to what intervals need."""
-    parameters = case.plant.parameters.draw(np.random.default_rng([SEED, number]))
+    random = np.random.default_rng([SEED, number])
+    plant = case.plant
+    members: Mapping[str, tuple[str, ...]] = {}
+    if explanations:
+        rival = chosen(explanations, random)
+        plant, members = rival.split.plant, rival.split.members
+        parameters = rival.parameters(number, random)
+    else:
+        parameters = plant.parameters.draw(random)
     try:
         run = simulate(
-            case.plant,
+            plant,
             case.bound,
             parameters,
             tolerance=SAMPLE_TOLERANCE,
@@ -140,6 +160,7 @@ def _draw(case: Case, elements: int, number: int) -> Run | None:
         )
     except SolverError:
         return None
+    run = merged(run, members)
     return replace(run, trends={name: run.trends[name] for name in KEPT if name in run.trends})
 
 

@@ -148,13 +148,16 @@ def simulate(
     samples: Annotated[int, typer.Option(min=0, max=10_000, help="Draws for the interval.")] = 0,
     export: Annotated[Path | None, typer.Option(help="File for the run (.parquet or .csv).")] = None,
     parameters: Parameters = None,
+    rivals: Annotated[
+        Path | None, typer.Option(help="Rivals that `calibrate --rivals` weighed; with --samples.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The predicted run: chromatogram, pool, performance."""
     from minifactory.cli import simulating
 
     with told(as_json):
-        simulating.simulate(case, plot, samples, export, as_json, parameters)
+        simulating.simulate(case, plot, samples, export, as_json, parameters, rivals)
 
 
 @app.command(rich_help_panel="Run")
@@ -374,6 +377,9 @@ def calibrate(
     assays: Annotated[
         list[Path] | None, typer.Option(help="Table of analysed fractions (CSV, Excel).", metavar="FILE")
     ] = None,
+    rivals: Annotated[
+        str, typer.Option(help="Compare rival explanations: a file, or 'auto'.", metavar="FILE")
+    ] = "",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the new parameters.", metavar="FILE")
     ] = None,
@@ -388,7 +394,7 @@ def calibrate(
     with told(as_json):
         calibrating.calibrate(
             case, tuple(data), tuple(estimate or ()), tuple(hold or ()), column, samples, starts, seed,
-            runs, tuple(assays or ()), output, adopt, as_json,
+            runs, tuple(assays or ()), output, adopt, as_json, rivals,
         )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from minifactory.app.case import Case
 from minifactory.app.predict import predict
+from minifactory.calibration.estimation.rival_files import Explanation, read_weighed
 from minifactory.campaign.gate import gate
 from minifactory.campaign.report.picture import draw_prediction
 from minifactory.campaign.targets import shown
@@ -25,6 +27,7 @@ def simulate(
     export: Path | None,
     as_json: bool,
     parameters: Path | None = None,
+    rivals: Path | None = None,
 ) -> None:
     """Print the prediction of a case; exit 1 when it misses the targets."""
     if plot is not None:
@@ -32,12 +35,13 @@ def simulate(
     if export is not None and export.suffix not in WRITERS:
         raise InputError(Finding(str(export), f'no format "{export.suffix}"', ".parquet or .csv"))
     case = open_checked(folder, parameters, several=True)
+    explanations = _explanations(rivals, samples, case)
     warm_up()
     if len(case.bounds) > 1:
         simulate_several(case, plot, samples, export, as_json)
         return
     with bar() as progress:
-        prediction = predict(case, samples, progress)
+        prediction = predict(case, samples, progress, explanations)
     result = gate(prediction, case.targets)
     if plot is not None:
         draw_prediction(case.name, prediction, plot)
@@ -74,3 +78,13 @@ def simulate(
             stderr.print("minifactory run computes what would have to change.")
     if not result.passed:
         raise Exit(1)
+
+
+def _explanations(file: Path | None, samples: int, case: Case) -> tuple[Explanation, ...]:
+    """The weighed rivals that the interval is averaged over."""
+    if file is None:
+        return ()
+    if not samples or len(case.bounds) > 1:
+        found = "cases on several skids" if len(case.bounds) > 1 else "no draws"
+        raise InputError(Finding("--rivals", found, "one skid, and draws with --samples N"))
+    return read_weighed(file, case.plant)

@@ -7,7 +7,7 @@ Derivatives are those of the engine's exact-discrete sensitivities, carried thro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -84,7 +84,8 @@ class FactoryModel:
     """Predicts all curves of `experiments` on `plant`'s `skid`.
 
     A model that is :meth:`settled` repeats the steps that its simulations took at one point, which makes it
-    smooth, and adds what its mesh and tolerance missed there (`defect`).
+    smooth, and adds what its mesh and tolerance missed there (`defect`). A path of `ties` always has the
+    value of the path that it maps to.
     """
 
     plant: Plant
@@ -96,6 +97,7 @@ class FactoryModel:
     threads: int | None = None
     steps: tuple[Steps, ...] | None = None
     defect: Array | None = None
+    ties: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def known(self) -> Mapping[str, ParameterKind]:
@@ -105,7 +107,12 @@ class FactoryModel:
 
     def parameters(self, values: Mapping[str, float]) -> ParameterSet:
         """The plant's parameters with `values` (SI) at their paths, added where they are not stated."""
-        return with_parameters(self.plant, {**self.fixed, **values}, self.known)
+        given = {**self.fixed, **values}
+        if self.ties:
+            stated = self.plant.parameters.parameters
+            known = {**{path: item.value for path, item in stated.items()}, **given}
+            given |= {path: known[source] for path, source in self.ties.items() if source in known}
+        return with_parameters(self.plant, given, self.known)
 
     def sheet(self, parameters: ParameterSet) -> Flowsheet:
         """The flow sheet with `parameters`."""
@@ -164,6 +171,15 @@ class FactoryModel:
                 raise run
             found.append((run.times, run.outlet[:, row]))
         return found
+
+    def absorbances(self, values: Mapping[str, float], signal: str) -> Array:
+        """What 1 mol/m3 of each species (n,) shows on the UV detector of `signal`, AU."""
+        parameters = self.parameters(values)
+        sheet = self.sheet(parameters)
+        sensors = Sensors(tag_table(sheet.skid), sheet.skid, sheet, parameters, None)
+        cell = next(c for c in sensors.cells if f"{c.name}.Signal" == signal)
+        shown = extinctions(sheet.species, _wavelength(cell.name)) * cell.path_length * cell.channel.gain
+        return np.asarray(shown)
 
     def predict(self, values: Sequence[Mapping[str, float]]) -> Array:
         """Predictions (k, n); NaN where a simulation failed."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from minifactory.calibration.estimation.candidates import automatic, beside, free_parameter
 from minifactory.calibration.estimation.column_step import DIFFUSION, FILM
 from minifactory.calibration.estimation.data import Data, DataKind, kind_of
@@ -13,10 +16,14 @@ from minifactory.calibration.estimation.gradients import Prepared, prepare
 from minifactory.calibration.estimation.problem import Problem
 from minifactory.calibration.estimation.retention_starts import Starts, retention_starts
 from minifactory.calibration.estimation.space import Free, Prior, Shear, Space
+from minifactory.calibration.estimation.variant_starts import variant_starts
+from minifactory.calibration.estimation.variants import Split
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import Column, Plant
 from minifactory.records.run import Run
 from minifactory.twin.flowsheet import Flowsheet
+
+Array = NDArray[np.float64]
 
 COARSE = 4
 """Elements along the bed while fitting; what they miss is taken from a mesh three times as fine."""
@@ -26,12 +33,16 @@ TRACER_SPREAD = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Posed:
-    """The problem, the data as experiments, start values by retention, and what is free beside the rest."""
+    """The problem, the data as experiments, start values by retention, and what is free beside the rest.
+
+    `also` are further starts (p,) that have to be followed.
+    """
 
     problem: Problem
     prepared: tuple[Prepared, ...]
     starts: Starts
     others: tuple[Free, ...]
+    also: tuple[Array, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -57,8 +68,11 @@ def pose(
     planned: Run | None = None,
     tracer: Mapping[str, float] | None = None,
     with_others: bool = True,
+    split: Split | None = None,
 ) -> Posed:
     """The problem that `data` pose; parameters are those of :func:`inverse_step`.
+
+    With `split`, `plant` is its plant: what its variants share is estimated once.
 
     Raises
     ------
@@ -69,7 +83,9 @@ def pose(
     first = first_positions(plant, skid)
     prepared = tuple(prepare(item, plant, sheet, first, planned) for item in data)
     experiments = tuple(item.experiment for item in prepared)
-    model = FactoryModel(plant, skid, experiments, {}, COARSE)
+    ties = split.ties if split is not None else {}
+    held = (*held, *ties)
+    model = FactoryModel(plant, skid, experiments, {}, COARSE, ties=ties)
     starts = retention_starts(model, column) if not _restricted(free) else Starts({}, {}, {}, ())
     chosen = list(free) or _chosen(plant, column, prepared, held, tracer)
     if not chosen:
@@ -82,10 +98,23 @@ def pose(
             )
         )
     others = tuple(beside(plant, column, skid, chosen, held)) if with_others else ()
-    own = tuple(_at(item, starts.values) for item in chosen if item.path not in held)
     curves = tuple(curve for item in experiments for curve in item.curves)
-    problem = Problem(model, curves, _space((*own, *others), column, starts))
-    return Posed(problem, prepared, starts, others)
+    wanted = [item for item in chosen if item.path not in held]
+
+    def begun(values: Mapping[str, float]) -> Problem:
+        own = tuple(_at(item, values) for item in wanted)
+        return Problem(model, curves, _space((*own, *others), column, starts))
+
+    problem = begun(starts.values)
+    also: tuple[Array, ...] = ()
+    if split is not None:
+        feeds = tuple(dict.fromkeys(name for item in prepared for name in item.feeds))
+        tried = variant_starts(model, column, split.members, starts.values, feeds)
+        problems = [begun({**starts.values, **values}) for values in tried]
+        if problems:
+            problem, *further = sorted(problems, key=lambda each: each.misfit(each.space.start))
+            also = tuple(problem.space.coordinates(each.space.values(each.space.start)) for each in further)
+    return Posed(problem, prepared, starts, others, also)
 
 
 def _restricted(free: Sequence[Free]) -> bool:

@@ -22,6 +22,7 @@ from minifactory.calibration.estimation.result import POOR as POOR_FIT
 from minifactory.calibration.estimation.result import FittedCurve, Step, estimates_of, fitted_curves
 from minifactory.calibration.estimation.retention_starts import Starts
 from minifactory.calibration.estimation.space import Free
+from minifactory.calibration.estimation.variants import Split
 from minifactory.errors import Finding
 from minifactory.plant.model import Column, Plant
 from minifactory.plant.parameters import ParameterSet
@@ -51,6 +52,7 @@ def inverse_step(
     held: Sequence[str] = (),
     planned: Run | None = None,
     tracer: Mapping[str, float] | None = None,
+    split: Split | None = None,
 ) -> Step:
     """All curves at once.
 
@@ -62,6 +64,8 @@ def inverse_step(
         Paths that are not.
     tracer : Mapping of str to float, optional
         Transport of the tracer of the pulses, as a prior for proteins.
+    split : Split, optional
+        Proteins that are taken for several variants; `plant` and `sheet` are those of the split plant.
 
     Raises
     ------
@@ -79,6 +83,7 @@ def inverse_step(
         planned=planned,
         tracer=tracer,
         with_others=options.beside,
+        split=split,
     )
     space, starts, others = posed.problem.space, posed.starts, posed.others
     findings = posed.findings
@@ -87,6 +92,7 @@ def inverse_step(
         starts=options.starts,
         followed=1 if posed.settled else 2,
         seed=options.seed,
+        also=posed.also,
         progress=progress,
     )
     told = identifiability(found, said(data), {item.path for item in others})

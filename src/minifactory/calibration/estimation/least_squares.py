@@ -95,6 +95,7 @@ def fit(
     followed: int = 3,
     seed: int = 1,
     rounds: int = 2,
+    also: Sequence[Array] = (),
     progress: Progress | None = None,
 ) -> Fit:
     """The best fit of `problem`.
@@ -107,6 +108,8 @@ def fit(
         How many of them are followed to an optimum.
     rounds : int
         How often the residual model is estimated anew.
+    also : sequence of ndarray (p,)
+        Further starts that are followed whatever the others are.
 
     Raises
     ------
@@ -115,7 +118,10 @@ def fit(
     """
     say = progress or (lambda _what, _part: None)
     first = replace(problem, residuals=tuple(_rough(curve) for curve in problem.curves))
-    tried = _starts(first, starts, followed, seed)
+    tried = [
+        *_starts(first, starts, followed, seed),
+        *(np.clip(item, *problem.space.bounds) for item in also),
+    ]
     found: list[Descent] = []
     count = 0
     for number, start in enumerate(tried):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from minifactory.calibration.estimation.result import Calibration, Estimate, FittedCurve, Step
+from minifactory.calibration.estimation.calibrated import Calibration
+from minifactory.calibration.estimation.result import Estimate, FittedCurve, Step
 from minifactory.units import Kind, show, shown_value
 
 STYLE = """
@@ -41,11 +42,41 @@ def page(case: str, result: Calibration, version: str) -> str:
         parts += [_figure(_curve(curve)) for curve in step.curves]
         parts += _heights(step)
         parts += _posterior(step)
+    parts += _rivals(result)
     rows = "".join(
         f"<tr><td>{_e(n)}</td><td><code>{_e(h)}</code></td></tr>" for n, h in result.sources.items()
     )
     parts.append(f"<h2>Sources</h2><table><tr><th>run</th><th>SHA-256</th></tr>{rows}</table></html>")
     return "\n".join(parts)
+
+
+def _rivals(result: Calibration) -> list[str]:
+    """The rivals that were compared, with the curves of those that are not the case as it is."""
+    if result.rivals is None:
+        return []
+    head = "<tr><th>explanation</th><th>weight</th><th>AICc</th><th>BIC</th><th>parameters told</th></tr>"
+    rows = ""
+    for item in result.rivals.rivals:
+        cells = (
+            f"{item.weight:.3g}",
+            f"{item.criterion.aicc:.1f}",
+            f"{item.criterion.bic:.1f}",
+            f"{item.criterion.parameters:.1f}",
+        )
+        rows += (
+            f"<tr><td>{_e(item.rival.name)}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        )
+    counted = result.rivals.rivals[0].criterion.counted
+    parts = [
+        f"<h2>Rival explanations</h2><table>{head}{rows}</table>",
+        f"<p class='muted'>{counted:.0f} residuals count as independent. Weights by AICc.</p>",
+    ]
+    known = [step for step in result.steps if step.name == "inverse"]
+    for item in result.rivals.rivals:
+        if not any(item.step is step for step in known):
+            parts.append(f"<h3>{_e(item.rival.name)}</h3>")
+            parts += [_figure(_curve(curve)) for curve in item.step.curves]
+    return parts
 
 
 def _estimates(items: Iterable[Estimate]) -> str:
@@ -166,6 +197,7 @@ def document(result: Calibration) -> Mapping[str, object]:
             for item in result.estimates.values()
         },
         "findings": [str(finding) for finding in result.findings],
+        "rivals": None if result.rivals is None else result.rivals.document(),
         "steps": [
             {
                 "name": step.name,

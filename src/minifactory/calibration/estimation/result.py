@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,8 +22,6 @@ Array = NDArray[np.float64]
 
 POOR = "poor fit"
 """Verdict on everything that a fit gives which does not describe its curves."""
-UNCORRELATED = 0.02
-"""Correlations below this are left out."""
 WIDE = 1.959964
 """Deviations of a 95 % interval."""
 
@@ -92,44 +90,6 @@ class Step:
     fit: Fit | None = None
     posterior: Posterior | None = None
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """All steps in order; `sources` are the hashes of the runs by name."""
-
-    steps: tuple[Step, ...]
-    sources: Mapping[str, str]
-    seconds: float = 0.0
-
-    @property
-    def estimates(self) -> dict[str, Estimate]:
-        """The last estimate of each path."""
-        return {item.path: item for step in self.steps for item in step.estimates}
-
-    def correlations(self, paths: Collection[str]) -> dict[tuple[str, str], float]:
-        """Correlations of the estimates of `paths` that were made in one step, on their scales."""
-        last = {item.path: at for at, step in enumerate(self.steps) for item in step.estimates}
-        found: dict[tuple[str, str], float] = {}
-        for at, step in enumerate(self.steps):
-            if step.fit is None:
-                continue
-            own = step.fit.problem.space.paths
-            matrix = step.fit.covariance if step.posterior is None else np.cov(step.posterior.samples.T)
-            matrix = np.atleast_2d(matrix)
-            size = np.sqrt(np.diag(matrix))
-            kept = [i for i, path in enumerate(own) if path in paths and last.get(path) == at]
-            for number, i in enumerate(kept):
-                for j in kept[number + 1 :]:
-                    value = float(matrix[i, j] / (size[i] * size[j]))
-                    if abs(value) >= UNCORRELATED:
-                        found[own[i], own[j]] = value
-        return found
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """All findings, each once."""
-        return tuple(dict.fromkeys(finding for step in self.steps for finding in step.findings))
 
 
 def estimates_of(

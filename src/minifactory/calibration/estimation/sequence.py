@@ -11,12 +11,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from minifactory.calibration.estimation.candidates import parsed
+from minifactory.calibration.estimation.calibrated import Calibration
+from minifactory.calibration.estimation.candidates import free_parameter, parsed
 from minifactory.calibration.estimation.column_step import Options, column_step, lines_step
 from minifactory.calibration.estimation.data import Data, DataKind, kind_of
 from minifactory.calibration.estimation.factory import with_parameters
 from minifactory.calibration.estimation.inverse_step import inverse_step
-from minifactory.calibration.estimation.result import Calibration, Step
+from minifactory.calibration.estimation.result import Step
+from minifactory.calibration.estimation.rivals import AS_IT_IS, Rival, compare, generated
+from minifactory.calibration.estimation.space import Free
+from minifactory.calibration.estimation.variants import Split, split
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import Plant
 from minifactory.plant.parameter_file import known_parameters
@@ -24,6 +28,9 @@ from minifactory.records.run import Run
 from minifactory.twin.online import skid_flowsheet
 
 Progress = Callable[[str, float], None]
+
+APART = ("k_eq", "strength")
+"""What tells variants of a protein apart."""
 
 
 def calibrate(
@@ -36,6 +43,7 @@ def calibrate(
     hold: Sequence[str] = (),
     planned: Run | None = None,
     options: Options | None = None,
+    rivals: Sequence[Rival] | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """The parameters of `column` on `skid` that `data` tell, with their uncertainty.
@@ -54,6 +62,8 @@ def calibrate(
     planned : Run, optional
         The predicted run of the case's recipe: the course of data that do not tell theirs.
     options : Options, optional
+    rivals : sequence of Rival, optional
+        Explanations of the full curves that are compared; empty: those of :func:`rivals.generated`.
     progress : callable (what, fraction), optional
 
     Raises
@@ -85,30 +95,62 @@ def calibrate(
     known = known_parameters(plant.columns, plant.species, plant.skids, plant.materials)
     tracer = {e.path: e.value for s in steps for e in s.estimates if e.trusted and e.path not in known}
     values |= {e.path: e.value for s in steps for e in s.estimates if e.trusted and e.path in known}
+    comparison = None
     rest = [d for k in (DataKind.GRADIENT, DataKind.BREAKTHROUGH, DataKind.OTHER) for d in kinds.get(k, ())]
     if rest:
-        parameters = with_parameters(plant, _within(plant, values))
-        steps.append(
-            inverse_step(
+        known_values = _within(plant, values)
+
+        def fitted(rival: Rival) -> tuple[Step, Split]:
+            made = split(plant, rival.variants)
+            parameters = with_parameters(made.plant, {**known_values, **rival.hold})
+            step = inverse_step(
                 rest,
-                plant,
-                skid_flowsheet(plant, skid, parameters, 4),
+                made.plant,
+                skid_flowsheet(made.plant, skid, parameters, 4),
                 plant.columns[column],
                 parameters,
                 chosen,
                 say,
-                free=free,
-                held=hold,
+                free=_of_variants(made, free),
+                held=(*hold, *rival.hold),
                 planned=planned,
                 tracer=tracer,
+                split=made if rival.variants else None,
             )
-        )
+            return step, made
+
+        own, made = fitted(Rival(AS_IT_IS))
+        steps.append(own)
+        if rivals is not None:
+            wanted = list(rivals) or generated(plant, plant.columns[column])
+            comparison = compare(
+                wanted,
+                lambda rival: (own, made) if _is_plain(rival) else fitted(rival),
+                known_values,
+                chosen.seed,
+            )
     sources = {item.name: item.sha256 for item in data}
     sources |= {name: digest for item in data for name, digest in item.tables.items()}
-    return Calibration(tuple(steps), sources, time.perf_counter() - began)
+    return Calibration(tuple(steps), sources, time.perf_counter() - began, comparison)
 
 
-def _requested(plant: Plant, estimate: Sequence[str], hold: Sequence[str]) -> list:  # type: ignore[type-arg]
+def _of_variants(made: Split, free: Sequence[Free]) -> list[Free]:
+    """`free`, and of variants what tells them apart, where it is free of their protein."""
+    found = list(free)
+    for item in free:
+        parts = item.path.split(".")
+        if len(parts) == 3 and parts[2] in APART and parts[1] in made.members:
+            for name in made.members[parts[1]][1:]:
+                found.append(free_parameter(made.plant, ".".join((parts[0], name, parts[2]))))
+    return found
+
+
+def _is_plain(rival: Rival) -> bool:
+    """Whether a rival is the case as it is."""
+    return not rival.variants and not rival.hold
+
+
+def _requested(plant: Plant, estimate: Sequence[str], hold: Sequence[str]) -> list[Free]:
     findings: list[Finding] = []
     free = []
     for text in estimate:
