@@ -125,8 +125,8 @@ def _show(title: str, table: np.ndarray, weights: np.ndarray) -> None:
     print(title)
     for at, figure in enumerate(FIGURES):
         order = np.argsort(table[:, at])
-        along = (np.cumsum(weights[order]) - 0.5 * weights[order]) / weights.sum()
-        low, high = np.interp([0.025, 0.975], along, table[order, at])
+        along = np.cumsum(weights[order]) / weights.sum()
+        low, high = table[order, at][np.searchsorted(along, [0.025, 0.975])]
         print(f"  {figure:<28} {table[0, at]:8.3f}   {low:.3f} to {high:.3f}")
 
 

@@ -171,7 +171,9 @@ def test_generated_rivals_split_the_main_protein(case: Case) -> None:
     found = generated(case.plant, case.plant.columns["C1"])
     assert [rival.name for rival in found] == [
         AS_IT_IS, "2 variants of product, linear", "3 variants of product, linear",
+        "2 variants of product",
     ]  # fmt: skip
+    assert found[3] == Rival("2 variants of product", {"product": 2})
     assert found[1].variants == {"product": 2}
     assert found[1].hold == dict.fromkeys((f"C1.{n}.sigma" for n in ("product", "acidic", "aggregate")), 0.0)
     other = replace(case.plant.columns["C1"], binding_model="langmuir")

@@ -60,7 +60,7 @@ def telling_runs(
     lengths: Sequence[float] = LENGTHS,
     draws: int = DRAWS,
 ) -> tuple[Telling, ...]:
-    """Candidate runs by what they tell between the preferred rival and the next one.
+    """Candidate runs by what they tell between the preferred rival and the best one of another kind.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def telling_runs(
     say = progress or (lambda _what, _part: None)
     if len(comparison.rivals) < 2:
         return ()
-    pair = comparison.rivals[:2]
+    pair = _pair(comparison)
     candidates = _candidates(case, shares, lengths)
     found = []
     for number, (name, values) in enumerate(candidates.items()):
@@ -87,7 +87,7 @@ def finding_of(comparison: Comparison, runs: Sequence[Telling]) -> Finding | Non
     """The best of `runs` in words."""
     if not runs:
         return None
-    best, pair = runs[0], comparison.rivals[:2]
+    best, pair = runs[0], _pair(comparison)
     names = " and ".join(f'"{item.rival.name}"' for item in pair)
     sure = "decides" if best.evidence > SURE else "helps" if best.evidence > 1.0 else "hardly helps"
     others = ", ".join(f"{item.name}: {item.evidence:.1f}" for item in runs[1:])
@@ -97,6 +97,12 @@ def finding_of(comparison: Comparison, runs: Sequence[Telling]) -> Finding | Non
         + (f" ({others})" if others else ""),
         severity="warning",
     )
+
+
+def _pair(comparison: Comparison) -> tuple[Weighed, Weighed]:
+    """The preferred rival and the best one of another kind: that holds other values, if there is one."""
+    best, *others = comparison.rivals
+    return best, next((item for item in others if item.rival.hold != best.rival.hold), others[0])
 
 
 def _candidates(case: Case, shares: Sequence[float], lengths: Sequence[float]) -> dict[str, dict[str, str]]:

@@ -103,7 +103,7 @@ def pose(
 
     def begun(values: Mapping[str, float]) -> Problem:
         own = tuple(_at(item, values) for item in wanted)
-        return Problem(model, curves, _space((*own, *others), column, starts))
+        return Problem(model, curves, _space((*own, *others), column, starts, split))
 
     problem = begun(starts.values)
     also: tuple[Array, ...] = ()
@@ -160,12 +160,14 @@ def _at(free: Free, values: Mapping[str, float]) -> Free:
     return replace(free, start=min(max(value, free.lower), free.upper))
 
 
-def _space(free: tuple[Free, ...], column: Column, starts: Starts) -> Space:
-    """The space of `free`, straight where retention is known."""
+def _space(free: tuple[Free, ...], column: Column, starts: Starts, split: Split | None) -> Space:
+    """The space of `free`, straight where retention is known; variants share the nu of their protein."""
     paths = {item.path for item in free}
+    owners = {other: name for name, own in (split.members if split else {}).items() for other in own}
+    reaches = {other: starts.reaches[name] for other, name in owners.items() if name in starts.reaches}
     pairs = [
-        Shear(f"{column.name}.{name}.k_eq", f"{column.name}.{name}.nu", reach)
-        for name, reach in starts.reaches.items()
+        Shear(f"{column.name}.{name}.k_eq", f"{column.name}.{owners.get(name, name)}.nu", reach)
+        for name, reach in (starts.reaches | reaches).items()
     ]
     return Space(free, tuple(pair for pair in pairs if {pair.moved, pair.by} <= paths))
 

@@ -122,9 +122,10 @@ class Comparison:
 
 
 def generated(plant: Plant, column: Column) -> list[Rival]:
-    """The case as it is, and its main protein as two or three variants in the linear range.
+    """The case as it is, its main protein as two or three variants in the linear range, and as two variants
+    that overload as well.
 
-    Where the binding law has no range but the linear one to hold (no steric shielding), variants only.
+    Where the binding law has no shielding to hold at zero, variants only.
 
     Raises
     ------
@@ -142,13 +143,11 @@ def generated(plant: Plant, column: Column) -> list[Rival]:
     main = max(loaded, key=lambda name: loaded[name])
     linear = column.binding_model.lower() == "sma"
     hold = {f"{column.name}.{name}.sigma": 0.0 for name in loaded} if linear else {}
-    return [
-        Rival(AS_IT_IS),
-        *(
-            Rival(f"{count} variants of {main}" + (", linear" if linear else ""), {main: count}, hold)
-            for count in GENERATED
-        ),
-    ]
+    variants = [Rival(f"{count} variants of {main}", {main: count}) for count in GENERATED]
+    if not linear:
+        return [Rival(AS_IT_IS), *variants]
+    held = [Rival(f"{item.name}, linear", item.variants, hold) for item in variants]
+    return [Rival(AS_IT_IS), *held, variants[0]]
 
 
 def compare(
