@@ -22,9 +22,9 @@ import numpy as np
 from minifactory.app.calibrate import calibrate_case
 from minifactory.app.case import open_case
 from minifactory.app.telling_apart import telling_runs
-from minifactory.calibration.estimation.column_step import Options
 from minifactory.calibration.estimation.data import from_file
-from minifactory.calibration.estimation.factory import with_parameters
+from minifactory.calibration.estimation.options import Options
+from minifactory.calibration.estimation.other_values import with_parameters
 from minifactory.calibration.estimation.rivals import AS_IT_IS, Rival
 from minifactory.errors import SolverError
 from minifactory.recipe.bind import bind

@@ -22,9 +22,9 @@ import numpy as np
 
 from minifactory.app.calibrate import calibrate_case
 from minifactory.app.case import Case, open_case
-from minifactory.calibration.estimation.column_step import Options
 from minifactory.calibration.estimation.data import Data, from_run
-from minifactory.calibration.estimation.factory import with_parameters
+from minifactory.calibration.estimation.options import Options
+from minifactory.calibration.estimation.other_values import with_parameters
 from minifactory.recipe.bind import bind
 from minifactory.recipe.references import with_values
 from minifactory.twin.engine import warmup

@@ -16,7 +16,6 @@ from minifactory.app.calibrate import calibrate_case, gather, learned, trusted, 
 from minifactory.app.case import Case, open_case
 from minifactory.app.telling_apart import telling_runs
 from minifactory.calibration.estimation.calibrated import Calibration
-from minifactory.calibration.estimation.column_step import Options
 from minifactory.calibration.estimation.data import DataKind, from_run, kind_of
 from minifactory.calibration.estimation.experiments import (
     choose,
@@ -24,7 +23,8 @@ from minifactory.calibration.estimation.experiments import (
     planned,
     present_information,
 )
-from minifactory.calibration.estimation.factory import with_parameters
+from minifactory.calibration.estimation.options import Options
+from minifactory.calibration.estimation.other_values import with_parameters
 from minifactory.calibration.estimation.rivals import AS_IT_IS, Rival
 from minifactory.cli.main import app
 from minifactory.errors import InputError

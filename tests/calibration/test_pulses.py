@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from minifactory.calibration.estimation.column_step import Options, column_step
+from minifactory.calibration.estimation.column_step import column_step
 from minifactory.calibration.estimation.curves import observed
 from minifactory.calibration.estimation.data import DataKind, from_file, kind_of
 from minifactory.calibration.estimation.least_squares import fit
+from minifactory.calibration.estimation.options import Options
 from minifactory.calibration.estimation.plate_heights import PlateHeight, describe_peak, emg, van_deemter
 from minifactory.calibration.estimation.problem import Problem
 from minifactory.calibration.estimation.pulses import SALT, Pulse, PulseModel

@@ -89,8 +89,10 @@ def test_a_dead_signal_and_an_empty_window_are_refused_in_words() -> None:
     with pytest.raises(InputError, match="does not move"):
         _observed(np.full(TIMES.size, 0.3))
     trend = Trend("UV1.Signal", ABSORBANCE, TIMES, TIMES)
-    with pytest.raises(InputError, match="usable points"):
+    with pytest.raises(InputError, match=r"lasts from 0\.0 to 1\.7 min, but is compared from 3\.3 min on"):
         observed("x", trend, (200.0, 300.0))
+    with pytest.raises(InputError, match="usable points"):
+        observed("x", trend, (0.0, 3.0))
 
 
 def test_profile_posterior_and_covariance_agree_where_all_is_normal() -> None:

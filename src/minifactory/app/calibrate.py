@@ -15,8 +15,8 @@ from minifactory.app.case import Case, open_case
 from minifactory.app.home import DATABASE, runs_folder
 from minifactory.calibration.estimation.assays import with_assays
 from minifactory.calibration.estimation.calibrated import Calibration
-from minifactory.calibration.estimation.column_step import Options
 from minifactory.calibration.estimation.data import Data, from_file, from_run
+from minifactory.calibration.estimation.options import Options
 from minifactory.calibration.estimation.page import page
 from minifactory.calibration.estimation.result import Estimate
 from minifactory.calibration.estimation.rival_files import weighed_text

@@ -22,8 +22,8 @@ from minifactory.app.home import DATABASE
 from minifactory.app.links import Options
 from minifactory.app.main_job import examine, run_case
 from minifactory.calibration.estimation.calibrated import Calibration
-from minifactory.calibration.estimation.column_step import Options as Fitting
 from minifactory.calibration.estimation.data import from_run
+from minifactory.calibration.estimation.options import Options as Fitting
 from minifactory.calibration.estimation.result import POOR, Estimate
 from minifactory.calibration.estimation.space import Scale
 from minifactory.calibration.estimation.version import new_version

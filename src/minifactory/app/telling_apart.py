@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from minifactory.app.case import Case
 from minifactory.calibration.estimation.curves import BINS
 from minifactory.calibration.estimation.experiments import COUNT_AS_ONE, MODEL_ERROR
-from minifactory.calibration.estimation.factory import with_parameters
 from minifactory.calibration.estimation.gradients import FITTED
+from minifactory.calibration.estimation.other_values import with_parameters
 from minifactory.calibration.estimation.rivals import Comparison, Weighed
 from minifactory.errors import Finding, MiniFactoryError
 from minifactory.recipe.bind import bind

@@ -9,7 +9,7 @@ from minifactory.app.calibrate import calibrate_case, gather, write
 from minifactory.app.case import Case, open_case
 from minifactory.app.telling_apart import finding_of, telling_runs
 from minifactory.calibration.estimation.calibrated import Calibration
-from minifactory.calibration.estimation.column_step import Options
+from minifactory.calibration.estimation.options import Options
 from minifactory.calibration.estimation.page import document
 from minifactory.calibration.estimation.rival_files import read_rivals
 from minifactory.calibration.estimation.rivals import Rival

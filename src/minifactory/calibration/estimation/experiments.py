@@ -25,9 +25,11 @@ from numpy.typing import NDArray
 from minifactory.calibration.estimation.course import course_of
 from minifactory.calibration.estimation.curves import BINS, Observed
 from minifactory.calibration.estimation.data import from_run
-from minifactory.calibration.estimation.factory import Experiment, FactoryModel, first_positions
+from minifactory.calibration.estimation.experiment import Experiment
+from minifactory.calibration.estimation.factory import FactoryModel
 from minifactory.calibration.estimation.least_squares import Fit
 from minifactory.calibration.estimation.problem import DIFFERENCE
+from minifactory.calibration.estimation.sections import first_positions
 from minifactory.calibration.estimation.space import Space
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import Plant

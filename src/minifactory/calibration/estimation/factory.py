@@ -13,18 +13,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from minifactory.calibration.estimation.course import Course
-from minifactory.calibration.estimation.curves import Observed
-from minifactory.errors import Finding, InputError, did_you_mean
+from minifactory.calibration.estimation.experiment import Experiment
+from minifactory.calibration.estimation.other_values import with_parameters
+from minifactory.calibration.estimation.readings import seen, wavelength
+from minifactory.calibration.estimation.sections import cut, sections_of, variant
 from minifactory.plant.model import Plant
 from minifactory.plant.parameter_file import known_parameters
 from minifactory.plant.parameter_kinds import ParameterKind
-from minifactory.plant.parameters import Parameter, ParameterSet
+from minifactory.plant.parameters import ParameterSet
 from minifactory.plant.tagging import tag_table
-from minifactory.twin.actuators import Actuators
 from minifactory.twin.driving import refuse_drives
 from minifactory.twin.engine import (
-    Section,
     Solution,
     Steps,
     Tolerance,
@@ -34,15 +33,13 @@ from minifactory.twin.engine import (
     simulate_each,
     with_steps,
 )
-from minifactory.twin.flowsheet import ELEMENTS, Flowsheet, pump_flows
-from minifactory.twin.machine import AVERAGING_TIME, WAVELENGTHS, machine_of
+from minifactory.twin.flowsheet import ELEMENTS, Flowsheet
 from minifactory.twin.online import detectors_of, skid_flowsheet, species_scales
 from minifactory.twin.sensors import Sensors, extinctions
 
 Array = NDArray[np.float64]
 
-ASSAY = "assay."
-"""Prefix of the signal of analysed fractions: ``assay.product``."""
+
 TOLERANCE = 3e-4
 """Relative local error of the simulations of a fit."""
 PARTIAL = 1e-3
@@ -50,33 +47,6 @@ PARTIAL = 1e-3
 ONE_SIDED = 0.1
 """What a step of the simulations is over the one asked for: they are smooth to rounding, so that differences
 to one side may be small."""
-
-
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """One run as the factory repeats it: its course, and what was observed.
-
-    Fractions' assays are curves of signal ``assay.SPECIES`` whose values are mean concentrations (mol/m3);
-    `fractions` (n, 2) are by species beginnings and ends (s) of those fractions. Before `begin` (s, of the
-    segments) nothing depends on the parameters: that part is simulated once.
-    """
-
-    name: str
-    course: Course
-    curves: tuple[Observed, ...]
-    fractions: Mapping[str, Array]
-    begin: float = 0.0
-
-    @property
-    def times(self) -> Array:
-        """Times (s, of the segments) at which anything is observed."""
-        parts = [
-            self.course.at(side) for c in self.curves if not c.signal.startswith(ASSAY) for side in c.sides
-        ]
-        parts += [self.course.at(ends.ravel()) for ends in self.fractions.values()]
-        lags = [np.maximum(part - _LAG, 0.0) for part in parts]
-        wanted = np.clip(np.unique(np.concatenate([*parts, *lags])), 0.0, self.course.end)
-        return np.asarray(np.unique(np.maximum(wanted, self.begin)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +109,8 @@ class FactoryModel:
             parameters = self.parameters({})
             sheet = self.sheet(parameters)
             begin = experiment.begin
-            sections = _sections(sheet, experiment.course, parameters, self.ways)
-            before = [_cut(section, 0.0, begin) for section in sections if section.t0 < begin]
+            sections = sections_of(sheet, experiment.course, parameters, self.ways)
+            before = [cut(section, 0.0, begin) for section in sections if section.t0 < begin]
             tolerance = Tolerance(self.tolerance, species_scales(sheet))
             end = integrate(
                 sheet.network, sheet.initial_state(), before, np.array([begin]), sheet.ports, tolerance
@@ -161,7 +131,7 @@ class FactoryModel:
         """
         parameters = self.parameters(values)
         sheet = self.sheet(parameters)
-        runs = [(_variant(sheet, e, parameters, self.head(e), self.ways), e.times) for e in experiments]
+        runs = [(variant(sheet, e, parameters, self.head(e), self.ways), e.times) for e in experiments]
         scales = Tolerance(self.tolerance, species_scales(sheet))
         sensors = Sensors(tag_table(sheet.skid), sheet.skid, sheet, parameters, None)
         row = sensors.cells[0].row if sensors.cells else detectors_of(sheet).conductivity
@@ -178,7 +148,7 @@ class FactoryModel:
         sheet = self.sheet(parameters)
         sensors = Sensors(tag_table(sheet.skid), sheet.skid, sheet, parameters, None)
         cell = next(c for c in sensors.cells if f"{c.name}.Signal" == signal)
-        shown = extinctions(sheet.species, _wavelength(cell.name)) * cell.path_length * cell.channel.gain
+        shown = extinctions(sheet.species, wavelength(cell.name)) * cell.path_length * cell.channel.gain
         return np.asarray(shown)
 
     def predict(self, values: Sequence[Mapping[str, float]]) -> Array:
@@ -186,7 +156,7 @@ class FactoryModel:
         sets = [self.parameters(each) for each in values]
         sheets = [self.sheet(each) for each in sets]
         runs = [
-            (_variant(sheet, experiment, p, self.head(experiment), self.ways), experiment.times)
+            (variant(sheet, experiment, p, self.head(experiment), self.ways), experiment.times)
             for experiment in self.experiments
             for sheet, p in zip(sheets, sets, strict=True)
         ]
@@ -199,7 +169,7 @@ class FactoryModel:
             for p in sets:
                 run = next(found)
                 if isinstance(run, Solution):
-                    rows.append(_seen(experiment, self.ways, p, run.times, run.outlet, run.passed))
+                    rows.append(seen(experiment, self.ways, p, run.times, run.outlet, run.passed))
                 else:
                     rows.append(np.full(size, np.nan))
             parts.append(np.stack(rows))
@@ -225,7 +195,7 @@ class FactoryModel:
         sheet = self.sheet(parameters)
         found = with_steps(
             [
-                (_variant(sheet, each, parameters, self.head(each), self.ways), each.times)
+                (variant(sheet, each, parameters, self.head(each), self.ways), each.times)
                 for each in self.experiments
             ],
             self.ways.ports,
@@ -250,7 +220,7 @@ class FactoryModel:
         def built(experiment: Experiment) -> Callable[[Mapping[str, float]], Variant]:
             def build(changed: Mapping[str, float]) -> Variant:
                 sheet, parameters = sheet_of(changed)
-                return _variant(sheet, experiment, parameters, self.head(experiment), self.ways)
+                return variant(sheet, experiment, parameters, self.head(experiment), self.ways)
 
             return build
 
@@ -273,11 +243,11 @@ class FactoryModel:
         predicted, columns = [], []
         for experiment, run in zip(self.experiments, found, strict=True):
             times, outlet, passed = run.base.times, run.base.outlet, run.base.passed
-            predicted.append(_seen(experiment, self.ways, base, times, outlet, passed))
+            predicted.append(seen(experiment, self.ways, base, times, outlet, passed))
             part = []
             for at, (path, move) in enumerate(moves.items()):
                 up, down = (
-                    _seen(
+                    seen(
                         experiment,
                         self.ways,
                         moved,
@@ -291,144 +261,3 @@ class FactoryModel:
             columns.append(np.stack(part, axis=1))
         whole = np.concatenate(predicted)
         return whole if self.defect is None else whole + self.defect, np.concatenate(columns)
-
-
-def with_parameters(
-    plant: Plant, values: Mapping[str, float], kinds: Mapping[str, ParameterKind] | None = None
-) -> ParameterSet:
-    """The parameters of `plant` with other values (SI); those not stated are added.
-
-    `kinds` are those of all paths that the plant can have, where they are at hand.
-
-    Raises
-    ------
-    InputError
-        Paths that the plant cannot have.
-    """
-    known = kinds or known_parameters(plant.columns, plant.species, plant.skids, plant.materials)
-    wrong = [path for path in values if path not in known]
-    if wrong:
-        raise InputError(
-            [Finding("calibrate", f'no parameter "{p}"', remedy=did_you_mean(p, known)) for p in wrong]
-        )
-    changed = dict(plant.parameters.parameters)
-    for path, value in values.items():
-        if path in changed:
-            changed[path] = replace(changed[path], value=value)
-        else:
-            kind = known[path]
-            changed[path] = Parameter(path, value, kind.kind, "calibrated", None, kind.lower, kind.upper)
-    return replace(plant.parameters, parameters=changed)
-
-
-def first_positions(plant: Plant, skid: str) -> tuple[int, ...]:
-    """How the valves of a skid stand at power on."""
-    table = tag_table(plant.skids[skid])
-    return tuple(Actuators(table, plant.skids[skid], plant.parameters).state.positions)
-
-
-_LAG = 0.5 * AVERAGING_TIME
-"""s by which a slow absorbance is shown late."""
-
-
-def _variant(
-    sheet: Flowsheet, experiment: Experiment, parameters: ParameterSet, state: Array | None, ways: Flowsheet
-) -> Variant:
-    begin = 0.0 if state is None else experiment.begin
-    sections = _sections(sheet, experiment.course, parameters, ways, begin)
-    later = [_cut(section, begin, section.t1) for section in sections]
-    return Variant(sheet.network, sheet.initial_state() if state is None else state, later)
-
-
-def _cut(section: Section, start: float, end: float) -> Section:
-    """The part of a section between two times (s)."""
-    if section.t0 >= start and section.t1 <= end:
-        return section
-    first, last = section.flows0, section.flows0 if section.flows1 is None else section.flows1
-    start, end = max(start, section.t0), min(end, section.t1)
-    length = section.t1 - section.t0
-    ends = [first + (time - section.t0) / length * (last - first) for time in (start, end)]
-    return replace(section, t0=start, t1=end, flows0=ends[0], flows1=ends[1])
-
-
-def _sections(
-    sheet: Flowsheet, course: Course, parameters: ParameterSet, ways: Flowsheet, begin: float = 0.0
-) -> list[Section]:
-    """The sections after `begin` (s); `ways` is a sheet of the same skid that knows the flow maps already."""
-    gains = machine_of(tag_table(sheet.skid), sheet.skid, parameters).gains
-    scale = np.array([*gains, 1.0, 1.0])
-    sections = []
-    for segment in course.segments:
-        if segment.end <= begin:
-            continue
-        links = ways.flow_map(segment.positions).links
-        sections.append(
-            Section(
-                segment.start,
-                segment.end,
-                links @ (scale * pump_flows(segment, False)),
-                sheet.inlet_concentrations,
-                links @ (scale * pump_flows(segment, True)),
-            )
-        )
-    return sections
-
-
-def _seen(
-    experiment: Experiment,
-    sheet: Flowsheet,
-    parameters: ParameterSet,
-    times: Array,
-    outlet: Array,
-    passed: Array,
-) -> Array:
-    """What the detectors show of `outlet` (nt, ports, species) at the observed times, all curves in one."""
-    sensors = Sensors(tag_table(sheet.skid), sheet.skid, sheet, parameters, None)
-    rows = detectors_of(sheet)
-    names = [item.name for item in sheet.species]
-    parts = []
-    for curve in experiment.curves:
-        if curve.signal.startswith(ASSAY):
-            name = curve.signal[len(ASSAY) :]
-            species, port = names.index(name), len(sheet.ports) - 1
-            edges = np.searchsorted(times, experiment.course.at(experiment.fractions[name]) - 1e-9)
-            edges = np.clip(edges, 0, times.size - 1)
-            amount = np.diff(passed[edges, port, species], axis=1)[:, 0]
-            volume = fraction_volumes(experiment, name)
-            parts.append(amount / volume)
-            continue
-        cell = next((c for c in sensors.cells if f"{c.name}.Signal" == curve.signal), None)
-        late = 0.0 if cell is None else _LAG
-        shown = []
-        for side in curve.sides:
-            wanted = np.maximum(experiment.course.at(side) - late, 0.0)
-            at = np.clip(np.searchsorted(times, wanted - 1e-9), 0, times.size - 1)
-            if cell is not None:
-                extinction = extinctions(sheet.species, _wavelength(cell.name)) * cell.path_length
-                true = np.clip(outlet[at, cell.row] @ extinction, -1.0, 30.0)
-                seen = -np.log10((10.0**-true + cell.stray_light) / (1.0 + cell.stray_light))
-                shown.append(cell.channel.gain * seen)
-                continue
-            channel = dict(sensors.others)[curve.signal]
-            if curve.signal == "pH.Signal":
-                value = sheet.chemistry.ph(outlet[at, rows.ph])
-            else:
-                value = sheet.chemistry.conductivity(outlet[at, rows.conductivity], sheet.temperature)
-            shown.append(channel.gain * value + channel.offset)
-        parts.append(np.mean(shown, axis=0))
-    return np.concatenate(parts)
-
-
-def _wavelength(name: str) -> float:
-    number = int(name[2:] or 1) if name[2:].isdigit() or not name[2:] else 1
-    return WAVELENGTHS[min(number, len(WAVELENGTHS)) - 1]
-
-
-def fraction_volumes(experiment: Experiment, species: str) -> Array:
-    """m3 of each fraction in which `species` was analysed, from the course's flows."""
-    edges = experiment.course.at(experiment.fractions[species])
-    times = np.array([0.0, *(s.end for s in experiment.course.segments)])
-    volumes = np.concatenate(
-        [[0.0], np.cumsum([s.volume_a + s.volume_b for s in experiment.course.segments])]
-    )
-    return np.asarray(np.diff(np.interp(edges, times, volumes), axis=1)[:, 0])

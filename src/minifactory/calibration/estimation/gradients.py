@@ -13,7 +13,7 @@ from minifactory.calibration.estimation.course import Course, course_of, windows
 from minifactory.calibration.estimation.curves import Observed, observed
 from minifactory.calibration.estimation.data import CONDUCTIVITY, Data
 from minifactory.calibration.estimation.detector import report
-from minifactory.calibration.estimation.factory import ASSAY, Experiment
+from minifactory.calibration.estimation.experiment import ASSAY, Experiment
 from minifactory.calibration.generation.phases import STARTS
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import Plant

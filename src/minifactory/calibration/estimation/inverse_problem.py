@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.calibration.estimation.candidates import automatic, beside, free_parameter
-from minifactory.calibration.estimation.column_step import DIFFUSION, FILM
+from minifactory.calibration.estimation.column_space import DIFFUSION, FILM
 from minifactory.calibration.estimation.data import Data, DataKind, kind_of
-from minifactory.calibration.estimation.factory import FactoryModel, first_positions
+from minifactory.calibration.estimation.factory import FactoryModel
 from minifactory.calibration.estimation.gradients import Prepared, prepare
 from minifactory.calibration.estimation.problem import Problem
 from minifactory.calibration.estimation.retention_starts import Starts, retention_starts
+from minifactory.calibration.estimation.sections import first_positions
 from minifactory.calibration.estimation.space import Free, Prior, Shear, Space
 from minifactory.calibration.estimation.variant_starts import variant_starts
 from minifactory.calibration.estimation.variants import Split

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from minifactory.calibration.estimation.column_step import Options
 from minifactory.calibration.estimation.data import Data
 from minifactory.calibration.estimation.emulator import emulate
-from minifactory.calibration.estimation.factory import ASSAY, FactoryModel
+from minifactory.calibration.estimation.experiment import ASSAY
+from minifactory.calibration.estimation.factory import FactoryModel
 from minifactory.calibration.estimation.identifiability import identifiability
 from minifactory.calibration.estimation.inverse_problem import pose, said
 from minifactory.calibration.estimation.least_squares import fit
+from minifactory.calibration.estimation.options import Options
 from minifactory.calibration.estimation.posterior import sample
 from minifactory.calibration.estimation.problem import Problem
 from minifactory.calibration.estimation.profile import Profile, profile

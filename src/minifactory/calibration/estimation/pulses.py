@@ -198,3 +198,21 @@ class PulseModel:
             accessibility=reach,
             pore_diffusion=diffusion if self.column.bed_model == "GRM" else None,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class SkidPulseModel:
+    """A pulse model whose volume factor has the skid's path."""
+
+    model: PulseModel
+    path: str
+
+    def predict(self, values: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """Predictions (k, n)."""
+        return self.model.predict([{**v, "volume_factor": v.get(self.path, 1.0)} for v in values])
+
+    def sensitivities(
+        self, values: Mapping[str, float], steps: Mapping[str, float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Prediction (n,) and its derivatives (n, p), by differences."""
+        return by_differences(self, values, steps)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from minifactory.calibration.estimation.factory import Experiment, FactoryModel
+from minifactory.calibration.estimation.experiment import Experiment
+from minifactory.calibration.estimation.factory import FactoryModel
 from minifactory.calibration.estimation.retention import Elution, Retention, equilibrium_constant, yamamoto
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import Column

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import yaml  # type: ignore[import-untyped]
 
-from minifactory.calibration.estimation.factory import with_parameters
+from minifactory.calibration.estimation.other_values import with_parameters
 from minifactory.calibration.estimation.rivals import Comparison, Rival
 from minifactory.calibration.estimation.variants import Split, split
 from minifactory.errors import Finding, InputError, did_you_mean

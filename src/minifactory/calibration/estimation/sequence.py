@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from minifactory.calibration.estimation.calibrated import Calibration
 from minifactory.calibration.estimation.candidates import free_parameter, parsed
-from minifactory.calibration.estimation.column_step import Options, column_step, lines_step
+from minifactory.calibration.estimation.column_step import column_step
 from minifactory.calibration.estimation.data import Data, DataKind, kind_of
-from minifactory.calibration.estimation.factory import with_parameters
 from minifactory.calibration.estimation.inverse_step import inverse_step
+from minifactory.calibration.estimation.lines_step import lines_step
+from minifactory.calibration.estimation.options import Options
+from minifactory.calibration.estimation.other_values import with_parameters
 from minifactory.calibration.estimation.result import Step
 from minifactory.calibration.estimation.rivals import AS_IT_IS, Rival, compare, generated
 from minifactory.calibration.estimation.space import Free

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from minifactory.calibration.estimation.factory import Experiment, FactoryModel
+from minifactory.calibration.estimation.experiment import Experiment
+from minifactory.calibration.estimation.factory import FactoryModel
 from minifactory.plant.model import Column
 from minifactory.records.peaks import find_peaks
 
