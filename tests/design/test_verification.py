@@ -53,6 +53,7 @@ def test_batches_like_the_samples_agree(stated: Robustness) -> None:
     found = verified(stated, executed(0.0))
     assert found.together.agree
     assert found.simulated == found.together.batches
+    assert list(found.simulated_each) == [one.batches for one in found.each]
     assert all(one.foreseen for one in found.missed)
     assert len(found.missed) == 200 - found.together.batches.met
     assert [(one.bias, one.largest) for one in found.gaps] == [(0.0, 0.0), (0.0, 0.0)]

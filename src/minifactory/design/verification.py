@@ -114,6 +114,8 @@ class Verification:
         Of meeting all of them.
     simulated : Probability
         Share of the batches' truths whose simulation meets all.
+    simulated_each : tuple of Probability
+        The same for each limit.
     missed : tuple of Missed
     gaps : tuple of Gap
         One per figure that a limit is about.
@@ -125,6 +127,7 @@ class Verification:
     each: tuple[Agreement, ...]
     together: Agreement
     simulated: Probability
+    simulated_each: tuple[Probability, ...]
     missed: tuple[Missed, ...]
     gaps: tuple[Gap, ...]
     predicted: tuple[Evaluation, ...] = field(repr=False)
@@ -176,6 +179,7 @@ def verification(
         each=tuple(Agreement(_share(one), _share(two)) for one, two in zip(stated.T, met.T, strict=True)),
         together=Agreement(_share(stated), _share(met)),
         simulated=_share(same),
+        simulated_each=tuple(_share(one) for one in same.T),
         missed=tuple(
             _missed(at, limits, one, not same[at].all(), predicted, normal[at])
             for at, one in enumerate(batches)

@@ -82,13 +82,14 @@ def _limits(found: Verification) -> Table:
             item.text,
             f"{item.confidence:.0%}" if item.confidence > 0.0 else "",
             str(one.stated),
+            f"{same.value:.1%}",
             str(one.batches),
             f"{one.chance:.2g}",
         )
-        for item, one in zip(found.limits, found.each, strict=True)
+        for item, one, same in zip(found.limits, found.each, found.simulated_each, strict=True)
     )
-    head = ("figure", "required", "confidence", "stated", "batches", "p")
-    return Table("Limits", head, rows, (2, 3, 4, 5))
+    head = ("figure", "required", "confidence", "stated", "same truths simulated", "batches", "p")
+    return Table("Limits", head, rows, (2, 3, 4, 5, 6))
 
 
 def _figures(found: Verification) -> Table:
@@ -142,11 +143,12 @@ def document(found: Verification) -> dict[str, Any]:
                 "at_least": item.at_least,
                 "confidence": item.confidence,
                 "stated": _share(one.stated),
+                "simulated": _share(same),
                 "batches": _share(one.batches),
                 "chance": one.chance,
                 "agree": one.agree,
             }
-            for item, one in zip(found.limits, found.each, strict=True)
+            for item, one, same in zip(found.limits, found.each, found.simulated_each, strict=True)
         ],
         "unmeasured": [item.figure for item in found.unmeasured],
         "figures": {
