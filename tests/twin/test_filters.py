@@ -113,6 +113,19 @@ def test_a_virus_is_held_back_by_its_decades(tmp_path: Path) -> None:
     assert passed["product"] == pytest.approx(run.loaded["product"], rel=5e-3)
 
 
+def test_a_filter_before_the_pump_is_at_suction(tmp_path: Path) -> None:
+    """Its gauge shows what it takes; the pressure behind the pump is not raised by it."""
+    case(tmp_path)
+    factory = (tmp_path / "factory.yaml").read_text(encoding="utf-8")
+    factory = factory.replace("Inlet.out > PumpA > Meet.a", "Inlet.out > Reactor > PumpA > Meet.a")
+    factory = factory.replace("Meet.out > Reactor > UV", "Meet.out > UV")
+    (tmp_path / "factory.yaml").write_text(factory, encoding="utf-8")
+    run = run_of(open_case(tmp_path))
+    clean = FLOW / (PERMEABILITY * AREA)
+    assert run.trends["Reactor.Pressure"].values[-1] == pytest.approx(clean, rel=1e-3)
+    assert run.trends["Pressure.System"].values.max() < 0.01 * clean
+
+
 def test_a_filter_warns_beyond_its_limits(tmp_path: Path) -> None:
     """The prediction tells when; the check tells before."""
     made = case(tmp_path, more=", capacity: 20 L/m^2, max_pressure: 0.1 MPa", blocking="40 1/m")

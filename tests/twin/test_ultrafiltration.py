@@ -259,6 +259,31 @@ def test_the_check_knows_what_permeates_at_most(tmp_path: Path) -> None:
     assert [str(item) for item in check(made.recipe, made.plant).findings] == []
 
 
+def test_a_closed_permeate_lets_nothing_through(tmp_path: Path) -> None:
+    """The loop goes round at its feed, and the tank keeps its level."""
+    phases = """
+          round:
+            {kind: other, inlet_a: tank, outlet: tank, flow: 100 mL/min, positions: {Permeate: Closed}, until: 2 min}
+          open: {kind: other, positions: {Permeate: Open}, until: 2 min}
+          last: {kind: wash, inlet_a: buffer, outlet: waste, until: 1 mL}
+"""
+    case(tmp_path, CONCENTRATE)
+    factory = (tmp_path / "factory.yaml").read_text(encoding="utf-8")
+    factory = factory.replace(
+        "      MakeUpValve:",
+        "      Permeate: {kind: valve, positions: {Open: in > out, Closed: []}}\n      MakeUpValve:",
+    )
+    factory = factory.replace("    connections:", "    connections:\n      - Membrane.permeate > Permeate.in")
+    factory = factory.replace("connected: s.Membrane.permeate", "connected: s.Permeate.out")
+    (tmp_path / "factory.yaml").write_text(factory, encoding="utf-8")
+    recipe = RECIPE.format(phases=phases.strip("\n"))
+    (tmp_path / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    run = run_of(open_case(tmp_path))
+    flow = run.runs["s"].trends["Membrane.Flow"]
+    assert float(np.max(flow.values[flow.time < 119.0])) == 0.0
+    assert float(flow.values[np.searchsorted(flow.time, 180.0)]) == pytest.approx(CLEAN, rel=1e-6)
+
+
 def test_what_takes_flows_from_the_pumps_alone_refuses(tmp_path: Path) -> None:
     made = case(tmp_path, CONCENTRATE)
     with pytest.raises(InputError, match="has a membrane or a make-up line"):
@@ -289,3 +314,9 @@ def test_a_membrane_says_what_it_lacks(tmp_path: Path) -> None:
     assert '"s.Membrane.fragment.sieving" is not stated' in str(caught.value)
     assert '"s.Membrane.mass_transfer" is not stated' in str(caught.value)
     assert made.plant.skids["s"].devices["Membrane"].ports == ("in", "retentate", "permeate")
+    loose = factory.replace(", connected: s.Membrane.permeate", "").replace(", s.MakeUp.out", "")
+    (tmp_path / "factory.yaml").write_text(loose, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        open_case(tmp_path)
+    assert 'port "Membrane.permeate" of a membrane leads nowhere' in str(caught.value)
+    assert 'port "MakeUp.out" of a make-up line leads nowhere' in str(caught.value)

@@ -84,6 +84,14 @@ class SkidInMaking:
                 self.reader.fail(
                     f'on_failure: no tag "{name}"', "a reading of the skid", did_you_mean(name, known)
                 )
+        for device in (*skid.of_kind(DeviceKind.MEMBRANE), *skid.of_kind(DeviceKind.MAKE_UP)):
+            for port in device.ports:
+                if Port(device.name, port) not in self.taken:
+                    self.reader.fail(
+                        f'port "{device.name}.{port}" of a {device.kind.value} leads nowhere',
+                        "a line or a vessel at each of its ports",
+                        f'State it under "connections", or "connected: {self.name}.{device.name}.{port}".',
+                    )
         for loop in fixed_loops(skid):
             self.reader.fail(f"the connections form a loop: {loop}", "a valve or vessel in every loop")
         return skid

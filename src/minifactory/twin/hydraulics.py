@@ -51,7 +51,7 @@ class Hydraulics:
     `beds` and `tubes` map a unit to its resistance in Pa s/m3; `restriction` is the back-pressure in Pa;
     `own` is where its flows stand among those of several skids (None: it is alone); `filters` and `membranes`
     (by name) are its own; `passages` are the links into what its filters, membranes and make-up lines let
-    through, by name.
+    through, by name; `behind` are the units behind pumps: what stands before them is at suction.
     """
 
     beds: Mapping[str, float]
@@ -62,6 +62,7 @@ class Hydraulics:
     filters: tuple[DeadEndFilter, ...] = ()
     membranes: Mapping[str, Channel] = field(default_factory=dict)
     passages: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
+    behind: frozenset[str] = frozenset()
 
     def series(
         self,
@@ -87,7 +88,8 @@ class Hydraulics:
             through = links[:, self.passages[item.name]].sum(axis=1)
             clean = np.zeros(len(pumps)), np.zeros((len(pumps), len(item.per_amount)))
             over[item.name] = through * item.resistances(*(loads or {}).get(item.name, clean))
-            lines = lines + over[item.name]
+            if item.unit in self.behind:
+                lines = lines + over[item.name]
         for name, channel in self.membranes.items():
             fed = links[:, channel.into].sum(axis=1)
             over[name] = np.where(fed > OPENS, channel.transmembrane, 0.0)
@@ -105,7 +107,7 @@ class Hydraulics:
 def hydraulics(sheet: Flowsheet, name: str = "") -> Hydraulics:
     """The resistances for the stream of skid `name` of a flowsheet (may be left out when it is alone).
 
-    Only tubing behind the pumps counts (inlet lines are at suction).
+    Only tubing and filters behind the pumps count (inlet lines are at suction).
     """
     skid = sheet.plant.skids[name or sheet.names[0]]
     alone = len(sheet.names) == 1
@@ -153,7 +155,9 @@ def hydraulics(sheet: Flowsheet, name: str = "") -> Hydraulics:
             )
         elif device.kind is DeviceKind.MAKE_UP:
             passages[device.name] = _links_into(sheet, called)
-    return Hydraulics(beds, tubes, restriction, targets, own, filters, membranes, passages)
+    return Hydraulics(
+        beds, tubes, restriction, targets, own, filters, membranes, passages, frozenset(pumped)
+    )  # fmt: skip
 
 
 def _links_into(sheet: Flowsheet, unit: str) -> NDArray[np.intp]:
