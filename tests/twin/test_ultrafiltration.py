@@ -263,7 +263,8 @@ def test_a_closed_permeate_lets_nothing_through(tmp_path: Path) -> None:
     """The loop goes round at its feed, and the tank keeps its level."""
     phases = """
           round:
-            {kind: other, inlet_a: tank, outlet: tank, flow: 100 mL/min, positions: {Permeate: Closed}, until: 2 min}
+            {kind: other, inlet_a: tank, outlet: tank, flow: 100 mL/min, positions: {Permeate: Closed},
+             until: 2 min}
           open: {kind: other, positions: {Permeate: Open}, until: 2 min}
           last: {kind: wash, inlet_a: buffer, outlet: waste, until: 1 mL}
 """
