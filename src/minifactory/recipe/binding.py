@@ -412,9 +412,9 @@ class Binding:
     def _best(self, found: Sequence[Way]) -> Way | None:
         """The way that moves the fewest valves; the shortest of those."""
 
-        def cost(way: Way) -> tuple[int, int]:
+        def cost(way: Way) -> tuple[bool, int, int]:
             moves = sum(self.positions.get(valve) != position for valve, position in way.positions.items())
-            return moves, len(way.devices)
+            return way.upward, moves, len(way.devices)
 
         return min(found, key=cost, default=None)
 

@@ -1,26 +1,35 @@
 """Which valve positions lead the liquid from a port to a vessel or device (``inlet_a: A12``).
 
 A way follows the connections downstream; at each valve it takes one of the positions, and a valve that it
-passes twice stands the same both times.
+passes twice stands the same both times. A valve may send it back into a line that ends there: against the
+usual direction, until a valve turns it onward again (a column that is run upwards).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from minifactory.plant.model import DeviceKind, Port, Skid
 
+_ONE_WAY = frozenset(
+    {DeviceKind.PUMP, DeviceKind.JUNCTION, DeviceKind.FILTER, DeviceKind.MEMBRANE, DeviceKind.MAKE_UP}
+)
 MAXIMUM_STEPS = 50_000
 """Bound of one search; a laboratory skid needs some hundred steps."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way through a skid: the positions it needs, and the devices it passes in order."""
+    """One way through a skid: the positions it needs, and the devices it passes in order.
+
+    `upward`: it passes some of them against their usual direction.
+    """
 
     positions: Mapping[str, str]
     devices: tuple[str, ...]
+    upward: bool = False
 
 
 class Routes:
@@ -35,8 +44,10 @@ class Routes:
     def __init__(self, skid: Skid) -> None:
         self._skid = skid
         self._onward: dict[Port, list[Port]] = {}
+        self._backward: dict[Port, list[Port]] = {}
         for source, target in skid.connections:
             self._onward.setdefault(source, []).append(target)
+            self._backward.setdefault(target, []).append(source)
         self._found: dict[tuple[Port, str, frozenset[tuple[str, str]]], tuple[Way, ...]] = {}
 
     def ways(self, start: Port, goal: str, fixed: Mapping[str, str] | None = None) -> tuple[Way, ...]:
@@ -48,25 +59,68 @@ class Routes:
 
     def _search(self, start: Port, goal: str, fixed: Mapping[str, str]) -> Iterator[Way]:
         skid = self._skid
-        stack: list[tuple[Port, dict[str, str], tuple[str, ...], frozenset[Port]]] = [
-            (start, {}, (), frozenset())
-        ]
+        stack = [_Walk(start)]
         steps = 0
         while stack and steps < MAXIMUM_STEPS:
             steps += 1
-            port, positions, passed, seen = stack.pop()
-            for entry in self._onward.get(port, ()):
+            here = stack.pop()
+            entries = [] if here.back else [(entry, False) for entry in self._onward.get(here.port, ())]
+            if here.back or here.behind_valve:
+                entries += [(entry, True) for entry in self._backward.get(here.port, ())]
+            for entry, back in entries:
                 if entry.owner == goal:
-                    yield Way(positions, passed)
-                elif entry.owner in skid.devices and entry not in seen:
-                    for position, leaving in exits(skid, entry):
-                        needed = positions
+                    if not back or (goal in skid.devices and skid.devices[goal].kind not in _ONE_WAY):
+                        yield Way(here.positions, here.passed, here.upward or back)
+                elif entry.owner in skid.devices and (entry, back) not in here.seen:
+                    for position, leaving, backwards in self._leaving(entry, back):
+                        needed = here.positions
                         if position is not None:
-                            demanded = positions.get(entry.owner, fixed.get(entry.owner, position))
+                            demanded = needed.get(entry.owner, fixed.get(entry.owner, position))
                             if demanded != position:
                                 continue
-                            needed = {**positions, entry.owner: position}
-                        stack.append((leaving, needed, (*passed, entry.owner), seen | {entry}))
+                            needed = {**needed, entry.owner: position}
+                        stack.append(
+                            _Walk(
+                                leaving,
+                                needed,
+                                (*here.passed, entry.owner),
+                                here.seen | {(entry, back)},
+                                backwards,
+                                position is not None and not backwards,
+                                here.upward or back,
+                            )
+                        )
+
+    def _leaving(self, entry: Port, back: bool) -> Iterator[tuple[str | None, Port, bool]]:
+        """Position that is needed, port by which what enters at `entry` leaves, whether it goes back."""
+        if not back:
+            for position, leaving in exits(self._skid, entry):
+                yield position, leaving, False
+            return
+        device = self._skid.devices[entry.owner]
+        if device.kind is DeviceKind.VALVE:
+            for position, pairs in device.positions.items():
+                for entered, left in pairs:
+                    if left == entry.port:
+                        yield position, Port(device.name, entered), True
+                    if entered == entry.port:
+                        yield position, Port(device.name, left), False
+        elif device.kind not in _ONE_WAY:
+            for name in device.ports:
+                if name != entry.port and Port(device.name, name) in self._backward:
+                    yield None, Port(device.name, name), True
+
+
+class _Walk(NamedTuple):
+    """Where a search stands: at a port that liquid leaves, going `back` or just `behind_valve`."""
+
+    port: Port
+    positions: Mapping[str, str] = {}
+    passed: tuple[str, ...] = ()
+    seen: frozenset[tuple[Port, bool]] = frozenset()
+    back: bool = False
+    behind_valve: bool = False
+    upward: bool = False
 
 
 def ways(skid: Skid, start: Port, goal: str, fixed: Mapping[str, str] | None = None) -> tuple[Way, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.plant.model import Plant
-from minifactory.twin.engine import Network
+from minifactory.twin.engine import Link, Network
 from minifactory.twin.routing import WASH, Routing, meeting
 
 
@@ -90,14 +90,15 @@ def flow_map(
         return np.stack([flows[..., at] if at >= 0 else nothing for at in columns], axis=-1)
 
     four = ordered(matrix)
-    place = {(link.source, link.target): index for index, link in enumerate(network.links)}
+    place = {link: index for index, link in enumerate(network.links)}
     links = np.zeros((len(place), width))
     drawn: dict[str, NDArray[np.float64]] = {}
     through: dict[str, NDArray[np.float64]] = {}
     received = []
     for route, flow in zip(routing.routes, four, strict=True):
-        if (route.source, route.target) in place and not route.wash:
-            links[place[(route.source, route.target)]] += flow
+        link = Link(route.source, route.target, route.source_end, route.target_end)
+        if link in place and not route.wash:
+            links[place[link]] += flow
         if not np.any(flow):
             continue
         if route.source in plant.vessels:

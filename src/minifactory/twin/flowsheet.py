@@ -33,7 +33,8 @@ from minifactory.twin.flow_map import FlowMap, flow_map
 from minifactory.twin.membranes import membrane_units
 from minifactory.twin.pumps import Segment
 from minifactory.twin.reacting import nothing_reacted, reacting_unit
-from minifactory.twin.routing import CELLS, Routing, routing
+from minifactory.twin.routes import CELLS
+from minifactory.twin.routing import Routing, routing
 
 SMALLEST_VOLUME = 1e-9
 """m3 (1 uL) that a detector cell or a piece of tubing counts at least."""
@@ -309,13 +310,19 @@ def flowsheet(
         vessel = plant.vessels[name]
         units.append(Vessel(name, vessel.capacity, vessel.volume))
     inside = {*routes.units, *routes.shared}
-    pairs = dict.fromkeys((route.source, route.target) for route in routes.routes if route.target in inside)
-    pairs |= dict.fromkeys((air_of(source), target) for source, target in pairs if source in routes.shared)
+    links = dict.fromkeys(
+        Link(route.source, route.target, route.source_end, route.target_end)
+        for route in routes.routes
+        if route.target in inside
+    )
+    links |= {
+        replace(link, source=air_of(link.source)): None for link in links if link.source in routes.shared
+    }
     network = Network(
         tuple(item.name for item in species),
         tuple(units),
         tuple(Inlet(air_of(name) if name in routes.shared else name) for name in routes.inlets),
-        tuple(Link(source, target) for source, target in pairs),
+        tuple(links),
     )
     concentrations = np.array(
         [

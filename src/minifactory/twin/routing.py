@@ -1,9 +1,9 @@
 """From the graph of skids to the routes between the parts that hold liquid, and the flow in each of them.
 
 Devices that hold a relevant volume (tubing, mixer, column) become units of the simulation; valves, pumps,
-junctions and sensors are passed through. A :class:`Route` leads from a vessel or unit to the next unit or
-vessel; it is open when the valves on it stand as it needs, and a pump on it imposes the flow. All other flows
-follow from conservation of volume (the liquid is incompressible).
+junctions and sensors are passed through. A route (:mod:`minifactory.twin.routes`) leads from a vessel or unit
+to the next unit or vessel; it is open when the valves on it stand as it needs, and a pump on it imposes the
+flow. All other flows follow from conservation of volume (the liquid is incompressible).
 """
 
 from __future__ import annotations
@@ -16,42 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifactory.errors import Finding, InputError
-from minifactory.plant.model import REACTING, Device, DeviceKind, Plant, Port, Skid
+from minifactory.plant.model import Device, DeviceKind, Plant, Port, Skid
 from minifactory.plant.network import joined
-from minifactory.twin.parts import Parts, has_dead_volume, parts_of, way_through, ways_through
+from minifactory.twin.parts import has_dead_volume, parts_of, ways_through
+from minifactory.twin.routes import HOLDING, Needs, Route, backward_routes, lines_of
 
-CELLS = frozenset({DeviceKind.UV_CELL, DeviceKind.CONDUCTIVITY_CELL, DeviceKind.PH_CELL})
-"""Kinds of detector cell."""
-HOLDING = (
-    CELLS
-    | REACTING
-    | {DeviceKind.TUBING, DeviceKind.MIXER, DeviceKind.COLUMN, DeviceKind.SUPERLOOP}
-    | {DeviceKind.FILTER, DeviceKind.MEMBRANE, DeviceKind.MAKE_UP}
-)
-"""Kinds of device that become units."""
 WASH = "pump wash"
 """Name of the sink that receives what a pump wash drives out."""
-
-Needs = tuple[tuple[str, str], ...]
-Joints = frozenset[tuple[Port, Port]]
-
-
-@dataclass(frozen=True)
-class Route:
-    """A way for liquid from `source` to `target` (names of units or vessels).
-
-    `needs` are the valve positions that open it, `pump` the pump on it (if any), `wash` tells that it leads
-    out through the pump's washing outlet, `passes` are the devices between, in order; `through` are the ports
-    at which it enters and leaves each valve.
-    """
-
-    source: str
-    target: str
-    needs: Needs
-    pump: str | None
-    passes: tuple[str, ...]
-    wash: bool = False
-    through: Joints = frozenset()
 
 
 @dataclass(frozen=True)
@@ -102,6 +73,7 @@ class Routing:
             index
             for index, route in enumerate(self.routes)
             if all(positions.get(valve) == position for valve, position in route.needs)
+            and not any(positions.get(valve) == position for valve, position in route.unless)
         ]
 
     def flow_matrix(self, positions: Mapping[str, str]) -> NDArray[np.float64]:
@@ -223,28 +195,25 @@ def meeting(routes: Sequence[Route], active: Sequence[int]) -> Iterator[tuple[in
 def routing(plant: Plant, *names: str) -> Routing:
     """All routes of the skids `names`, found by following their connections downstream."""
     skid = joined(plant, names)
-    onward: dict[Port, list[Port]] = {}
-    for source, target in skid.connections:
-        onward.setdefault(source, []).append(target)
-    vessels = set(plant.vessels)
     parts = {name: parts_of(name, each) for name, each in skid.devices.items() if each.kind in HOLDING}
     dead = {name: ways_through(name, each) for name, each in skid.devices.items() if has_dead_volume(each)}
     devices = {unit: name for name, each in parts.items() for unit in each.units}
     devices |= {unit: name for name, through in dead.items() for unit in through}
     units = list(devices)
+    lines = lines_of(skid, list(plant.vessels), parts)
     routes: list[Route] = []
-    starts: list[tuple[str, Port]] = [(v, p) for v in plant.vessels for p in (Port(v),) if p in onward]
+    starts: list[tuple[str, Port]] = [(v, p) for v in plant.vessels for p in (Port(v),) if p in lines.onward]
     for name, each in parts.items():
         ports = (Port(name, port) for port in skid.devices[name].ports)
-        starts += [(each.exit(port.port), port) for port in ports if port in onward]
+        starts += [(each.exit(port.port), port) for port in ports if port in lines.onward]
     for name, port in starts:
-        routes += _follow(skid, onward, vessels, parts, name, port)
+        routes += lines.follow(name, port)
     for valve, through in dead.items():
         for unit, (left, positions) in through.items():
             for position in positions:
-                routes += _follow(
-                    skid, onward, vessels, parts, unit, Port(valve, left), ((valve, position),), (valve,)
-                )
+                routes += lines.follow(unit, Port(valve, left), ((valve, position),), (valve,))
+    forward = [route for route in routes if route.turned is None]
+    routes = backward_routes(lines, routes)
     for each in parts.values():
         routes += [Route(*inner, (), None, ()) for inner in each.inner]
         routes += [Route(*driven, (), driven[0], ()) for driven in each.driven]
@@ -259,7 +228,7 @@ def routing(plant: Plant, *names: str) -> Routing:
     inlets = tuple(v for v in plant.vessels if any(route.source == v for route in routes))
     outlets = tuple(v for v in [*plant.vessels, WASH] if any(route.target == v for route in routes))
     used = {route.source for route in routes} | {route.target for route in routes}
-    ordered = _upstream_first([unit for unit in units if unit in used], routes)
+    ordered = _upstream_first([unit for unit in units if unit in used], forward)
     shared = tuple(vessel for vessel in inlets if vessel in outlets)
     imposed = dict.fromkeys(route.pump for route in routes if route.pump is not None)
     drives = tuple(name for name in imposed if name not in pumps)
@@ -272,71 +241,6 @@ def _upstream_needs(skid: Skid, route: Route) -> Needs:
     """The needs of the part of `route` before its pump (a wash leaves at the pump)."""
     before = set(route.passes[: route.passes.index(route.pump)]) if route.pump else set()
     return tuple(need for need in route.needs if need[0] in before and need[0] in skid.devices)
-
-
-def _follow(
-    skid: Skid,
-    onward: Mapping[Port, Sequence[Port]],
-    vessels: set[str],
-    parts: Mapping[str, Parts],
-    name: str,
-    start: Port,
-    needed: Needs = (),
-    passed: tuple[str, ...] = (),
-) -> list[Route]:
-    """Every route that leaves `start` (a vessel or a unit's port), depth first.
-
-    From within a valve: the position that it `needed`, and the valve as `passed`.
-    """
-    found: list[Route] = []
-    stack: list[tuple[Port, Needs, str | None, tuple[str, ...], frozenset[Port], Joints]] = [
-        (start, needed, None, passed, frozenset(), frozenset())
-    ]
-    while stack:
-        port, needs, pump, passes, entered, joints = stack.pop()
-        for arrival in onward.get(port, ()):
-            if arrival.owner in vessels:
-                found.append(Route(name, arrival.owner, needs, pump, passes, through=joints))
-                continue
-            device = skid.devices[arrival.owner]
-            if device.kind in HOLDING:
-                by = arrival.owner if device.kind is DeviceKind.MAKE_UP else pump
-                entry = parts[arrival.owner].entry
-                found.append(Route(name, entry, needs, by, passes, through=joints))
-                continue
-            if arrival in entered:
-                continue
-            carried = device.name if device.kind is DeviceKind.PUMP else pump
-            for position, exit_port in _ways(device, arrival.port, onward):
-                demanded = _with(needs, device.name, position)
-                if demanded is not None and has_dead_volume(device):
-                    unit = way_through(device.name, arrival.port, exit_port)
-                    crossed = joints | {(arrival, Port(device.name, exit_port))}
-                    found.append(Route(name, unit, demanded, pump, (*passes, device.name), through=crossed))
-                elif demanded is not None:
-                    further, leaving = (*passes, device.name), Port(device.name, exit_port)
-                    crossed = joints | {(arrival, leaving)} if device.kind is DeviceKind.VALVE else joints
-                    stack.append((leaving, demanded, carried, further, entered | {arrival}, crossed))
-    return found
-
-
-def _with(needs: Needs, valve: str, position: str | None) -> Needs | None:
-    """`needs` and this valve's position; None when the valve would have to stand in two positions at once."""
-    if position is None or (valve, position) in needs:
-        return needs
-    return None if any(name == valve for name, _ in needs) else (*needs, (valve, position))
-
-
-def _ways(device: Device, entry: str, onward: Mapping[Port, Sequence[Port]]) -> list[tuple[str | None, str]]:
-    """The (position, exit port) pairs by which liquid that enters `device` at `entry` leaves it."""
-    if device.kind is DeviceKind.VALVE:
-        return [
-            (position, exit_port)
-            for position, pairs in device.positions.items()
-            for entered, exit_port in pairs
-            if entered == entry
-        ]
-    return [(None, port) for port in device.ports if port != entry and Port(device.name, port) in onward]
 
 
 def _upstream_first(units: Sequence[str], routes: Sequence[Route]) -> tuple[str, ...]:
