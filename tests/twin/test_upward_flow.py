@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minifactory.app.case import Case, open_case
 from minifactory.records.run import Run
 from minifactory.skid.plant import open_plant
+from minifactory.twin.engine import Section, Tolerance
+from minifactory.twin.engine.solution import prepare
 from minifactory.twin.online import skid_flowsheet
 from minifactory.twin.simulate import simulate
 
@@ -156,6 +159,24 @@ def test_flows_run_one_way_at_a_time(tmp_path: Path) -> None:
         }
         assert {("Mixer", first), (first, "C1"), ("C1", last), (last, "UV")} <= moving
         assert ("C1", first) not in moving
+
+
+def test_what_never_runs_upwards_goes_in_lanes(tmp_path: Path) -> None:
+    """The lines that could run backwards are left out of an integration in which they do not."""
+    made = case(tmp_path / "made", DOWN, DOWN)
+    sheet = skid_flowsheet(made.plant, "s")
+    assert any(link.backward for link in sheet.network.links)
+    assert not any(link.backward for link in sheet.network.forward.links)
+    stand = {"Direction": 0, "Columns": 1}
+    for direction, network in ((0, sheet.network.forward), (1, sheet.network)):
+        positions = tuple((stand | {"Direction": direction}).get(valve, 0) for valve in sheet.valves)
+        flows = sheet.flow_map(positions).links[:, 0] * 1e-7
+        section = Section(0.0, 60.0, flows, sheet.inlet_concentrations)
+        task = prepare(
+            sheet.network, sheet.initial_state(), [section], np.array([60.0]), ("UV",), Tolerance()
+        )
+        assert task.network is network
+        assert (task.network.layout.sizes.torn > 0) is (direction == 1)
 
 
 def test_the_virtual_skid_runs_it_upwards_too(tmp_path: Path) -> None:

@@ -67,6 +67,34 @@ class Network:
         matrix[:, [isinstance(unit, Vessel) for unit in self.units]] = 0.0
         return matrix
 
+    @cached_property
+    def forward(self) -> Network:
+        """The network without the links by which units run backwards; itself when there are none.
+
+        Its states are those of the network.
+        """
+        kept = tuple(link for link in self.links if not link.backward)
+        return (
+            self if len(kept) == len(self.links) else Network(self.components, self.units, self.inlets, kept)
+        )
+
+    @cached_property
+    def ends(self) -> Array | None:
+        """Which links enter a tube or bed at its inlet, at its outlet, and leave it there, (4, links, units).
+
+        None when none of them runs backwards.
+        """
+        if not any(link.backward for link in self.links):
+            return None
+        found = np.zeros((4, len(self.links), len(self.units)))
+        place = {unit.name: at for at, unit in enumerate(self.units) if isinstance(unit, Tube | Bed)}
+        for k, link in enumerate(self.links):
+            if link.target in place:
+                found[int(link.target_end == "outlet"), k, place[link.target]] = 1.0
+            if link.source in place:
+                found[2 + int(link.source_end == "outlet"), k, place[link.source]] = 1.0
+        return found
+
     def unit(self, name: str) -> NetworkUnit:
         """The unit called `name`."""
         for unit in self.units:
@@ -113,7 +141,7 @@ class Network:
                     Finding(f"initial volume of {name}", f"{volume:g} m3", "0 to a vessel's capacity")
                 )
             held[name] = float(volume)
-        return self.layout.initial_state(_per_unit(self, concentrations), dict(bound or {}), held)
+        return self.forward.layout.initial_state(_per_unit(self, concentrations), dict(bound or {}), held)
 
 
 def _per_unit(network: Network, given: Array | Mapping[str, float] | Mapping[str, Array]) -> dict[str, Array]:
@@ -218,10 +246,11 @@ def _unit_findings(unit: NetworkUnit) -> Sequence[Finding]:
 
 
 def _flow_order(network: Network) -> tuple[int, ...]:
-    """Positions of the units in the direction of flow; somewhere in each loop, the order leads back."""
+    """Positions of the units in the direction of forward flow; somewhere in a loop, the order leads back."""
     index = {unit.name: i for i, unit in enumerate(network.units)}
-    source = np.array([index.get(link.source, -1) for link in network.links], dtype=np.int64)
-    target = np.array([index[link.target] for link in network.links], dtype=np.int64)
+    links = [link for link in network.links if not link.backward]
+    source = np.array([index.get(link.source, -1) for link in links], dtype=np.int64)
+    target = np.array([index[link.target] for link in links], dtype=np.int64)
     sequence, rank = (np.zeros(len(index), dtype=np.int64) for _ in range(2))
     flow_sequence(source, target, np.ones(len(source), dtype=np.int64), sequence, rank)
     return tuple(int(u) for u in sequence)

@@ -22,6 +22,7 @@ from minifactory.twin.engine.sections import (
     Section,
     Tolerance,
     absolute_tolerances,
+    forward_if_possible,
     section_arrays,
 )
 from minifactory.twin.engine.tables import AT_STATE, NODES, VESSEL, Array, Integers, Tables
@@ -193,6 +194,7 @@ def prepare(
     tolerance: Tolerance,
 ) -> Task:
     """The checked arrays of an integration; arguments as :func:`integrate`."""
+    network, sections = forward_if_possible(network, sections)
     times, flows, inlets = section_arrays(network, sections)
     before = _checked_state(network.layout, state)
     scales = _scales(network, tolerance, inlets, before)

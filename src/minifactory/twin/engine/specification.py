@@ -239,3 +239,8 @@ class Link:
     target: str
     source_end: Literal["outlet", "inlet"] = "outlet"
     target_end: Literal["outlet", "inlet"] = "inlet"
+
+    @property
+    def backward(self) -> bool:
+        """Whether a unit at either end of it runs backwards while it flows."""
+        return self.source_end == "inlet" or self.target_end == "outlet"
