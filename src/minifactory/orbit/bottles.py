@@ -32,12 +32,18 @@ class BottleGuard:
         self._drift: set[str] = set()
 
     def look(
-        self, levels: Levels, image: Image, time: float, alarms: Alarms, needed: float = math.inf
+        self,
+        levels: Levels,
+        image: Image,
+        time: float,
+        alarms: Alarms,
+        needed: float = math.inf,
+        watched: frozenset[str] = frozenset(),
     ) -> list[Demand]:
         """The demands of this scan; `time` in s since the start of the run, for the alarms.
 
         `needed` is for how long (s) the phase still draws, as far as it is planned: a bottle that lasts
-        longer needs no warning.
+        longer needs no warning, nor do those `watched` by the conditions of the phase.
         """
         self._tell_drift(levels, time, alarms)
         draw, outlet = levels.draw, levels.outlet
@@ -52,7 +58,7 @@ class BottleGuard:
             left = volume - levels.minimum(vessel)
             if left <= 0.0:
                 self._empty.add(vessel)
-            elif left < min(self._policy.low_level, needed) * rate and vessel not in self._low:
+            elif left < min(self._policy.low_level, needed) * rate and vessel not in {*self._low, *watched}:
                 self._low.add(vessel)
                 text = f"{vessel} will be empty in {left / rate / 60.0:.1f} min: {_left(left)} left"
                 alarms.set(f"Level low {vessel}", Priority.LOW, text, time)

@@ -437,6 +437,7 @@ class Engine:
             washing=self._washing,
             levels=self._known_levels(),
             left=float("inf") if current is None else current.procedure.planned_left,
+            watched=frozenset() if current is None else current.procedure.levels_needed,
         )
         demands = self._unsupervised.spared(demands)
         if (supervised := self._unsupervised.resolve()) is not None:

@@ -75,11 +75,12 @@ class Watch:
         washing: bool,
         levels: Levels | None,
         left: float,
+        watched: frozenset[str],
     ) -> list[Demand]:
         """The demands of this scan, with their alarms raised and cleared.
 
         `time` in s since the start of the run, `needed` tells the tags that are read now, `left` the volume
-        (m3) that the run will still pump, as far as planned.
+        (m3) that the run will still pump, as far as planned, `watched` vessels whose level the phase reads.
         """
         demands: list[Demand] = []
         lost = self.link.look(now.link, time, alarms)
@@ -101,5 +102,5 @@ class Watch:
         if dead_end is not None:
             demands.append(dead_end)
         if levels is not None:
-            demands += self._bottles.look(levels, self._image, time, alarms, left)
+            demands += self._bottles.look(levels, self._image, time, alarms, left, watched)
         return demands

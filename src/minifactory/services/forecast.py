@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from minifactory.plant.model import Plant
 from minifactory.plant.tagging import tag_table
@@ -73,6 +74,10 @@ def planned_draws(bound: BoundRecipe, plant: Plant, start: float = 0.0) -> tuple
     return tuple(draws_of(planned_phases(bound, plant), start))
 
 
+HORIZON = 48.0 * 3600.0
+"""s for which a schedule looks ahead."""
+
+
 class Schedule:
     """What skids will still draw by their plans, from the phases in which they are.
 
@@ -100,16 +105,17 @@ class Schedule:
         self._at[skid] = len(self._plans.get(skid, ())), 0.0
 
     def draws(self, now: float) -> list[Draw]:
-        """What is still to be drawn at `now` (s); a skid that has not been seen begins now.
+        """What is still to be drawn at `now` (s), as far as it begins within :data:`HORIZON`.
 
-        A phase that lasts longer than planned is about to end.
+        A skid that has not been seen begins now; a phase that lasts longer than planned is about to end.
         """
         found: list[Draw] = []
         for skid, plan in self._plans.items():
             place, since = self._at.get(skid, (0, now))
             if place < len(plan):
                 since = max(since, now - plan[place].lasts)
-            found += [draw for draw in draws_of(plan[place:], since) if draw.end > now]
+            coming = takewhile(lambda draw: draw.start < now + HORIZON, draws_of(plan[place:], since))
+            found += [draw for draw in coming if draw.end > now]
         return found
 
 

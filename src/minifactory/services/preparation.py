@@ -38,6 +38,8 @@ COMPOSITION = 0.01
 """Part of all ions by which a mixture may miss the composition."""
 PH = 0.05
 """pH units by which a mixture may miss that of the composition."""
+STAND = "5 s"
+"""For which the flow stands between two doses."""
 FILLED = 0.95
 """Part of a vessel's capacity up to which it is filled; the rest is for the doubt of its level."""
 FULL = 0.99
@@ -282,6 +284,8 @@ def _recipe(
     dose = procedure.operation("dose")
     dose.phase("prime", kind="wash", inlet_a=preparation.water, outlet=waste, until=primed)
     for stock, amount in doses.items():
+        # The flow stands before the valve turns, or some of a dose would pass at the flow of the one before.
+        dose.phase(f"stand_before_{stock}", kind="wait", flow="0 mL/min", until=STAND)
         rate = _rate(min(preparation.flow, amount / SHORTEST_DOSE))
         dose.phase(f"dose_{stock}", kind="other", inlet_a=stock, outlet=tank, flow=rate, until=_ml(amount))
     release = procedure.operation("release")
