@@ -4,7 +4,7 @@
 
 The skids of `tests/services/served` with larger stocks, on the virtual clock in memory: one skid draws two
 buffers from bottles of 150 mL at 1.5 mL/min without end, the other prepares them in a tank of 250 mL. Both
-are held by an operator at random times (exponential, twice a day on average) for 20 min on average.
+are held by an operator at random times (exponential, twice a day on average) for 5 min on average.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from minifactory.app.buffer_service import buffer_service
 from minifactory.app.case import Case, of_skid, open_case
 from minifactory.app.execute import controller, levels_of
 from minifactory.app.links import Link
+from minifactory.app.scan_plant import Together
 from minifactory.clock import VirtualClock
-from minifactory.drivers import InMemoryBackend
 from minifactory.orbit.engine import Engine
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.states import ENDED, State
 from minifactory.records.documents import Alarm, AlarmStage, Document
 from minifactory.services.buffer_orbit import BufferOrbit
 from minifactory.services.ledger import MemoryLedger
-from minifactory.skid.plant import VirtualPlant, open_plant
+from minifactory.skid.plant import open_plant
 
 SERVED = Path(__file__).parents[1] / "tests" / "services" / "served"
 CYCLE = 36.0 * 60.0
 """s of a cycle of the process skid, as its recipe plans it."""
-HOLDS, HELD = 43200.0, 1200.0
+HOLDS, HELD = 43200.0, 300.0
 """s between two holds, and s that they last, on average."""
 DAY = 86400.0
 SIZES = {
@@ -123,17 +123,6 @@ def case_for(days: float, folder: Path) -> Case:
     return open_case(folder, several=True)
 
 
-class _Together(InMemoryBackend):
-    def __init__(self, plant: VirtualPlant, skid: str) -> None:
-        super().__init__(plant.skids[skid])
-        self._plant = plant
-
-    def advance(self, process_time: float) -> None:
-        for skid in self._plant.skids.values():
-            skid.advance(process_time)
-        super().advance(process_time)
-
-
 def campaign(days: float, seed: int, scan: float) -> Outcome:
     """The campaign of this page."""
     begun = time.perf_counter()
@@ -147,7 +136,7 @@ def campaign(days: float, seed: int, scan: float) -> Outcome:
     for skid in case.skids:
         own, levels = of_skid(case, skid), levels_of(of_skid(case, skid))
         clock = VirtualClock(wall_start=datetime(2026, 1, 1, tzinfo=UTC))
-        link = Link(_Together(plant, skid), clock, policy, "virtual skid", "in memory", lambda _answers: None)
+        link = Link(Together(plant, skid), clock, policy, "virtual skid", "in memory", lambda _answers: None)
         engines[skid] = engine = controller(own, link, alarms, None, None, None, levels)
         if skid in case.bounds:
             engine.load(own.bound, skid, levels=levels)

@@ -188,6 +188,16 @@ def test_a_batch_that_is_stopped_is_noted_and_the_next_begins(kitchen: Kitchen) 
     assert [lot.number for lot in kitchen.service.lots] == ["buffer-0002"]
 
 
+def test_a_lot_whose_doses_miss_the_plan_is_not_delivered(kitchen: Kitchen) -> None:
+    kitchen.hear(drawn=0.7 * BOTTLE)
+    kitchen.until("dose_sodium_acetate")
+    kitchen.service.engine.skip("operator")  # far too early
+    kitchen.until(state=State.STOPPED)
+    (failure,) = kitchen.service.failures
+    assert "of the sodium that was planned" in failure.reason
+    assert kitchen.service.levels.ever().get("buffer", (0.0, 0.0))[1] == 0.0
+
+
 def test_two_that_fail_end_the_service_and_so_does_an_abort(kitchen: Kitchen) -> None:
     kitchen.hear(drawn=0.7 * BOTTLE)
     for _ in range(2):

@@ -16,7 +16,7 @@ from minifactory.plant.model import Material, Plant
 from minifactory.recipe.check import check
 from minifactory.services.description import Services, read_services
 from minifactory.services.forecast import PlannedPhase, Schedule
-from minifactory.services.preparation import Preparation, batch, hold_up, mixture, rest, unit
+from minifactory.services.preparation import Preparation, batch, hold_up, mixture, rest, smallest, unit
 
 SERVED = Path(__file__).parent / "served"
 
@@ -116,8 +116,16 @@ def test_a_batch_that_the_tank_does_not_hold_is_refused(plant: Plant, kitchen: P
     batch(plant, kitchen, "buffer", unit(plant, kitchen).largest)
     with pytest.raises(InputError, match="larger tank"):
         batch(plant, kitchen, "buffer", 1.01 * unit(plant, kitchen).largest)
+
+
+def test_a_batch_that_leaves_a_stock_in_the_line_is_refused(plant: Plant, kitchen: Preparation) -> None:
+    strong = holding(plant, acetate=900.0, sodium=880.0)
+    least = smallest(strong, kitchen, "elution")
+    assert least > 5e-6
+    batch(strong, kitchen, "elution", least)
     with pytest.raises(InputError, match="push the last stock out"):
-        batch(holding(plant, acetate=900.0, sodium=880.0), kitchen, "elution", 5e-6)
+        batch(strong, kitchen, "elution", 0.99 * least)
+    assert smallest(plant, kitchen, "buffer") == 0.0
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def ended_in(runs: PlantRun) -> str:
     return next((state for state in states if state != State.COMPLETE.value), State.COMPLETE.value)
 
 
-class _Together(InMemoryBackend):
+class Together(InMemoryBackend):
     """A skid of a plant whose controllers scan one after another: the first of a scan moves all of them."""
 
     def __init__(self, plant: VirtualPlant, skid: str) -> None:
@@ -164,7 +164,7 @@ def _controlled(
         own = of_skid(case, skid)
         clock = VirtualClock(wall_start=wall)
         policy = Policy.in_lock_step(options.scan)
-        link = Link(_Together(plant, skid), clock, policy, "virtual skid", "in memory", lambda _answers: None)
+        link = Link(Together(plant, skid), clock, policy, "virtual skid", "in memory", lambda _answers: None)
         levels = levels_of(own)
         engine = controller(own, link, writer, attended, None, None, levels)
         each = found[skid] = _Controlled(own, engine, clock, engine.status)

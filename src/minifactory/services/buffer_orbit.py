@@ -28,7 +28,17 @@ from minifactory.recipe.bind import bind
 from minifactory.services.buffers import BufferOrder, EarliestDeadline, Lot, Situation
 from minifactory.services.forecast import PlannedPhase, Schedule
 from minifactory.services.ledger import Ledger
-from minifactory.services.preparation import TURNS, Batch, Preparation, batch, measured, rest, unit
+from minifactory.services.preparation import (
+    RELEASE,
+    TURNS,
+    Batch,
+    Preparation,
+    batch,
+    measured,
+    rest,
+    smallest,
+    unit,
+)
 
 MOST_FAILURES = 2
 """Batches that may fail one after another before the service gives up."""
@@ -103,8 +113,10 @@ class BufferOrbit:
         own = self.preparation
         self._rule = EarliestDeadline(own.margin, own.worthwhile)
         self._unit = unit(self.plant, own)
+        self._least = {name: smallest(self.plant, own, name) for name in own.vessels}
         self._schedule = Schedule(self.plans)
         self._batch: Batch | None = None
+        self._examined, self._rejected = False, ""
         self._number, self._in_a_row = 0, 0
         self._reply: Reply | None = None
         self._looked = -np.inf
@@ -142,6 +154,8 @@ class BufferOrbit:
         if self.over:
             return status
         self._hear()
+        if self._batch is not None and not self._examined and f".{RELEASE}." in status.phase:
+            self._examine(self._batch)
         if status.state in ENDED:
             self._ended(status)
         elif status.state is State.IDLE:
@@ -175,7 +189,7 @@ class BufferOrbit:
             return
         self._looked = now
         order = self._rule.choose(self.preparation.vessels, self._unit, self._situation(now))
-        if order is not None and order.volume > 0.0:
+        if order is not None and order.volume > self._least[order.vessel]:
             self._begin(order, now)
 
     def _situation(self, now: float) -> Situation:
@@ -198,7 +212,7 @@ class BufferOrbit:
         self._load(made)
 
     def _load(self, made: Batch) -> None:
-        self._batch = made
+        self._batch, self._examined, self._rejected = made, False, ""
         bound = bind(made.recipe, self.plant, self.preparation.skid)
         facts = {**self.provenance, "service": "buffers", "for": made.vessel}
         self.engine.load(
@@ -207,6 +221,17 @@ class BufferOrbit:
         if self.loaded is not None:
             self.loaded(made)
         self._reply = self.engine.command("start", "buffer service")
+
+    def _examine(self, made: Batch) -> None:
+        """Let no lot be delivered whose doses, by the measured flow, are not those that were planned."""
+        self._examined = True
+        lot = self._lot(made, 0.0, self.now())
+        aims = made.mixture.composition
+        ion = max(aims, key=lambda name: abs(lot.composition.get(name, 0.0) / aims[name] - 1.0))
+        off = lot.composition.get(ion, 0.0) / aims[ion] - 1.0
+        if abs(off) > self.preparation.tolerance:
+            self._rejected = f"its doses make {100.0 * (1.0 + off):.1f} % of the {ion} that was planned"
+            self.engine.command("stop", "buffer service")
 
     # The end of one
 
@@ -233,7 +258,7 @@ class BufferOrbit:
         assert self._batch is not None
         now = self.now()
         event: dict[str, Any] = {"do": "end", "number": self._number, "state": state.value, "at": now}
-        event |= {"reason": reason, "vessel": self._batch.vessel}
+        event |= {"reason": self._rejected or reason, "vessel": self._batch.vessel}
         delivered = self.levels.received.get(self._batch.vessel, 0.0) if ran else 0.0
         if delivered > 0.0:
             event["lot"] = asdict(self._lot(self._batch, delivered, now))

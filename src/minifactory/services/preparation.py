@@ -10,6 +10,7 @@ the pH and the conductivity of what the vessel is said to hold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,6 +39,8 @@ COMPOSITION = 0.01
 """Part of all ions by which a mixture may miss the composition."""
 PH = 0.05
 """pH units by which a mixture may miss that of the composition."""
+RELEASE = "release"
+"""The operation of a batch's recipe in which a lot is looked at and delivered."""
 STAND = "5 s"
 """For which the flow stands between two doses."""
 FILLED = 0.95
@@ -71,7 +74,7 @@ class Preparation:
     worthwhile : float
         Part of a vessel's capacity that a batch should fill, unless it is urgent.
     tolerance : float
-        Relative; of the conductivity of a lot.
+        Relative; of the conductivity of a lot, and of each ion by its measured doses.
     """
 
     skid: str
@@ -184,14 +187,27 @@ def batch(
         raise InputError(Finding(where, text, f"at most the tank's {_ml(capacity)}", "Take a larger tank."))
     doses = {name: share * total for name, share in found.shares.items()}
     last = doses.pop(preparation.water, 0.0) - stays  # of the rinse
-    if last < PRIME * hold_up(plant.skids[preparation.skid]):
+    if last < _primed(plant, preparation) * (1.0 - 1e-9):
         text = f"{_ml(last)} of water in a batch of {_ml(total)}"
-        least = _ml(PRIME * hold_up(plant.skids[preparation.skid]))
+        least = _ml(_primed(plant, preparation))
         remedy = "Take stronger stocks, or larger batches."
         raise InputError(Finding(where, text, f"{least}, which push the last stock out of the line", remedy))
     doses[preparation.water] = last
     recipe = _recipe(plant, preparation, vessel, volume, doses, found, number, left > stays)
     return Batch(vessel, volume, doses, found, recipe)
+
+
+def smallest(plant: Plant, preparation: Preparation, vessel: str) -> float:
+    """m3 that a batch for `vessel` delivers at least: its water has to push the last stock out of the line.
+
+    Infinite where the mixture holds no water.
+    """
+    water = mixture(plant, preparation, vessel).shares.get(preparation.water, 0.0)
+    if water <= 0.0:
+        return math.inf
+    stays = rest(plant, preparation)
+    total = (_primed(plant, preparation) + stays) / water
+    return max((total - stays) / (1.0 + SPARE) - _checked(plant, preparation), 0.0)
 
 
 def unit(plant: Plant, preparation: Preparation) -> PreparationUnit:
@@ -259,6 +275,7 @@ def _recipe(
     drains: bool,
 ) -> Recipe:
     skid, tank, waste = plant.skids[preparation.skid], preparation.tank, _waste(plant, preparation)
+    slowest = max((pump.value("min_flow", 0.0) for pump in skid.of_kind(DeviceKind.PUMP)), default=0.0)
     flow, drained = _rate(preparation.flow), f"level({tank}) < {_ml(rest(plant, preparation))}"
     longest = f"{2.0 * plant.vessels[tank].capacity / preparation.flow + 600.0:.0f} s"
     primed = _ml(_primed(plant, preparation))
@@ -286,9 +303,9 @@ def _recipe(
     for stock, amount in doses.items():
         # The flow stands before the valve turns, or some of a dose would pass at the flow of the one before.
         dose.phase(f"stand_before_{stock}", kind="wait", flow="0 mL/min", until=STAND)
-        rate = _rate(min(preparation.flow, amount / SHORTEST_DOSE))
+        rate = _rate(max(min(preparation.flow, amount / SHORTEST_DOSE), slowest))
         dose.phase(f"dose_{stock}", kind="other", inlet_a=stock, outlet=tank, flow=rate, until=_ml(amount))
-    release = procedure.operation("release")
+    release = procedure.operation(RELEASE)
     cell = measures_conductivity(skid)
     low, high = ((1.0 + sign * preparation.tolerance) * made.conductivity * 10.0 for sign in (-1.0, 1.0))
     steady = (

@@ -122,6 +122,13 @@ class PlantProcess:
             return self.vessels.volume(vessel, self._stepper.volumes)
         return self.inventory.content(self.sheet, vessel)
 
+    def contents(self) -> dict[str, float]:
+        """m3 in every vessel now."""
+        volumes = self._stepper.volumes if self.vessels.names else np.zeros(0)
+        shared = {name: self.vessels.volume(name, volumes) for name in self.vessels.names}
+        others = self.sheet.plant.vessels.keys() - shared.keys()
+        return shared | {name: self.inventory.content(self.sheet, name) for name in others}
+
     def amounts(self, unit: str) -> NDArray[np.float64]:
         """mol (n_species,) that have left `unit`, one of the ports, since the start."""
         return np.asarray(self._passed[self.sheet.ports.index(unit)])
@@ -231,7 +238,7 @@ class SkidProcess:
             air=self._air,
             received=inventory.amounts,
             drawn=inventory.amounts_drawn(self.plant.sheet),
-            volumes={name: self.plant.content(name) for name in self.sheet.plant.vessels},
+            volumes=self.plant.contents(),
             readings=shown | self._flows,
             drops=self._drops,
         )

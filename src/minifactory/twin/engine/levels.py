@@ -6,6 +6,7 @@ is integrated. A schedule reads here when a vessel will be empty or full.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -124,13 +125,18 @@ def _crossings(vessel: Vessel, start: float, t0: float, t1: float, net: Array) -
         if c > 0.0:
             found.append(LevelEvent(what=what, vessel=vessel.name, time=float(t0)))
             continue
-        roots = np.roots([a, b, c] if a else [b, c]) if (a or b) else np.zeros(0)
-        inside = [
-            float(r.real)
-            for r in roots
-            if abs(r.imag) < 1e-12 * max(abs(r.real), 1.0) and 0.0 <= r.real < (t1 - t0)
-            and 2.0 * a * r.real + b > 0.0
-        ]  # fmt: skip
+        inside = [r for r in _roots(a, b, c) if 0.0 <= r < (t1 - t0) and 2.0 * a * r + b > 0.0]
         if inside:
             found.append(LevelEvent(what=what, vessel=vessel.name, time=float(t0) + min(inside)))
     return found
+
+
+def _roots(a: float, b: float, c: float) -> list[float]:
+    """The real roots of a t^2 + b t + c, without cancellation."""
+    if a == 0.0:
+        return [-c / b] if b else []
+    square = b * b - 4.0 * a * c
+    if square < 0.0:
+        return []
+    q = -0.5 * (b + math.copysign(math.sqrt(square), b))
+    return [q / a, c / q] if q else [0.0]
