@@ -212,10 +212,27 @@ def open_study(case: Case, name: str) -> tuple[Study, Description]:
         Finding(
             f"study {name}",
             f"neither a file, nor in {case.folder / STUDIES}, nor a kind of study",
-            ", ".join(KINDS),
+            "",
             did_you_mean(name, [*KINDS, *own]),
         )
     )
+
+
+def prepared(case: Case, name: str, choices: Choices) -> tuple[Study, Description]:
+    """The study `name` of `case` as it is to be run, and the description that it varies.
+
+    Raises
+    ------
+    InputError
+        A study that makes no sense, with everything that is wrong.
+    """
+    study, description = open_study(case, name)
+    study = _chosen(without_varied(study), choices)
+    _refuse_unready(study, choices)
+    _refuse_several(case, study)
+    if study.verifying.of:
+        open_study(case, study.verifying.of)
+    return study, description
 
 
 def design(
@@ -235,10 +252,7 @@ def design(
     from minifactory.app.studies import STUDY
 
     begun = time.monotonic()
-    study, description = open_study(case, name)
-    study = _chosen(without_varied(study), choices)
-    _refuse_unready(study, choices)
-    _refuse_several(case, study)
+    study, description = prepared(case, name, choices)
     executor: Executor
     cluster = DaskCluster(choices.cluster) if choices.cluster else None
     if cluster is not None:

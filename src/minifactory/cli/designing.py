@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minifactory.app.designing import Choices, design
+from minifactory.app.designing import Choices, design, prepared
 from minifactory.app.home import runs_folder
 from minifactory.cli.checking import open_checked
 from minifactory.cli.kernels import warm_up
@@ -16,6 +16,7 @@ from minifactory.design.pages.page import Table
 def run_study(folder: Path, study: str, choices: Choices, runs: Path | None, as_json: bool) -> None:
     """Run a study, print what a person needs, say where the report is; exit 1 when it falls short."""
     case = open_checked(folder, several=True)
+    prepared(case, study, choices)  # what is wrong with it is told before the kernels are compiled
     warm_up()
     with bar() as progress:
         done = design(case, study, choices, runs_folder(runs), progress)
