@@ -24,7 +24,7 @@ from minifactory.calibration.estimation.rival_files import chosen, read_rivals, 
 from minifactory.calibration.estimation.rivals import AS_IT_IS, Comparison, Rival, compare, generated
 from minifactory.calibration.estimation.space import Free, Scale, Space
 from minifactory.calibration.estimation.variants import Split, merged, split
-from minifactory.errors import InputError
+from minifactory.errors import Finding, InputError, SolverError
 from minifactory.twin.simulate import simulate
 from minifactory.units import ABSORBANCE, NUMBER
 
@@ -136,6 +136,21 @@ def test_rivals_are_told_in_words_and_in_order(case: Case) -> None:
     finding = finding_of(found, (Telling("a load of 55 mL", 12.0), Telling("the same run again", 0.4)))
     assert finding is not None
     assert "told apart best by a load of 55 mL: expected evidence 12.0, which decides" in finding.found
+
+
+def test_a_rival_that_cannot_be_simulated_is_left_out_and_told(case: Case) -> None:
+    def fitted(rival: Rival) -> tuple[Step, Split]:
+        if rival.name == "broken":
+            raise SolverError(Finding("engine", "no steps left", "a run", "Other values."))
+        return Step("inverse", ("made",), fit=_fitted(2, 2)), Split(case.plant, {}, {})
+
+    found = compare([Rival("whole"), Rival("broken")], fitted, {})
+    assert [item.rival.name for item in found.rivals] == ["whole"]
+    assert [str(finding) for finding in found.findings] == [
+        'rival "broken": no steps left; expected a run. It is left out.'
+    ]
+    with pytest.raises(SolverError, match="no steps left"):
+        compare([Rival("broken")], fitted, {})
 
 
 def test_draws_stay_within_bounds_and_follow_the_covariance() -> None:

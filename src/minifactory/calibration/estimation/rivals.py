@@ -19,7 +19,7 @@ from minifactory.calibration.estimation.draws import draws
 from minifactory.calibration.estimation.least_squares import Fit
 from minifactory.calibration.estimation.result import Step
 from minifactory.calibration.estimation.variants import Split
-from minifactory.errors import Finding, InputError
+from minifactory.errors import Finding, InputError, SolverError
 from minifactory.plant.model import Column, Plant
 
 AS_IT_IS = "the case as it is"
@@ -65,17 +65,16 @@ class Weighed:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All rivals, the preferred first."""
+    """All rivals, the preferred first; findings on those that could not be fitted."""
 
     rivals: tuple[Weighed, ...]
+    left_out: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Which is preferred and how strongly, in words."""
         best, *others = self.rivals
-        if not others:
-            return ()
-        found = []
+        found = list(self.left_out)
         for other in others:
             aicc, bic = (
                 other.criterion.aicc - best.criterion.aicc,
@@ -156,7 +155,7 @@ def compare(
     known: Mapping[str, float],
     seed: int = 1,
 ) -> Comparison:
-    """`rivals` fitted by `fitted`, weighed by AICc; those whose fit fails raise what it raised.
+    """`rivals` fitted by `fitted`, weighed by AICc; those that cannot be simulated are left out and told.
 
     Parameters
     ----------
@@ -165,13 +164,27 @@ def compare(
     known : Mapping of str to float
         Values (SI by path) that earlier steps found.
     """
-    steps = [fitted(rival) for rival in rivals]
-    fits = []
-    for step, _ in steps:
+    steps: list[tuple[Step, Split]] = []
+    fits: list[Fit] = []
+    kept: list[Rival] = []
+    left_out: list[Finding] = []
+    for rival in rivals:
+        try:
+            step, made = fitted(rival)
+        except SolverError as fault:
+            left_out += [
+                Finding(f'rival "{rival.name}"', f.found, f.expected, "It is left out.", "warning")
+                for f in fault.findings
+            ]
+            continue
         assert step.fit is not None
+        steps.append((step, made))
         fits.append(step.fit)
+        kept.append(rival)
+    if not fits:
+        raise SolverError(left_out)
     judged = criteria(fits)
-    worth = weights([item.aicc for item in judged], [rival.odds for rival in rivals])
+    worth = weights([item.aicc for item in judged], [rival.odds for rival in kept])
     found = [
         Weighed(
             rival,
@@ -183,8 +196,6 @@ def compare(
             {**known, **rival.hold},
             (fit.values, *draws(fit, KEPT_DRAWS, seed, step.posterior)),
         )
-        for rival, (step, split), fit, criterion, weight in zip(
-            rivals, steps, fits, judged, worth, strict=True
-        )
+        for rival, (step, split), fit, criterion, weight in zip(kept, steps, fits, judged, worth, strict=True)
     ]
-    return Comparison(tuple(sorted(found, key=lambda item: item.criterion.aicc)))
+    return Comparison(tuple(sorted(found, key=lambda item: item.criterion.aicc)), tuple(left_out))

@@ -99,6 +99,11 @@ def calibrate(
     values |= {e.path: e.value for s in steps for e in s.estimates if e.trusted and e.path in known}
     comparison = None
     rest = [d for k in (DataKind.GRADIENT, DataKind.BREAKTHROUGH, DataKind.OTHER) for d in kinds.get(k, ())]
+    if rivals is not None and not rest:
+        found = "no gradient, breakthrough or other full curve among the data"
+        raise InputError(
+            Finding("--rivals", found, "a run that the rivals explain", "Add one, or leave --rivals.")
+        )
     if rest:
         known_values = _within(plant, values)
 
