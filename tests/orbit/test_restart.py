@@ -174,6 +174,26 @@ def test_it_resumes_within_two_seconds(path: Path) -> None:
     assert life.clock.time - began <= 2.0
 
 
+@pytest.mark.parametrize(("gap", "waits"), [(0.05, RESOLVED - 0.05), (0.7, RESOLVED - 0.7), (3.0, 0.0)])
+def test_open_instructions_are_resolved_when_the_equipment_has_had_its_time(
+    path: Path, gap: float, waits: float
+) -> None:
+    """Counted by the equipment's own clock since the journal's last entry, whoever was there meanwhile."""
+    life = Life(path, many_shots())
+    life.skid.fuse, life.skid.only_calls, life.skid.after = 1, True, True
+    life.start()
+    with pytest.raises(Killed):
+        life.scan_until(State.COMPLETE)
+    saved = life.die(gap)
+    assert saved is not None
+    assert [item.name for item in saved.open] == ["AutoZero"]
+    began = life.clock.time
+    life.recover(saved, OnRestart.RESUME)
+    assert waits <= life.clock.time - began <= waits + 4 * SCAN
+    life.scan_for(2.0)
+    assert [name for name, _ in life.skid.done] == ["AutoZero"]
+
+
 @pytest.mark.parametrize(
     ("policy", "state"),
     [(OnRestart.SAFE, State.ABORTED), (OnRestart.HOLD, State.HELD), (OnRestart.ASK, State.PAUSED)],
