@@ -16,7 +16,7 @@ from minifactory.orbit.states import State
 from minifactory.recipe.bound import BoundInput, BoundRecipe
 from minifactory.records import documents as doc
 
-from .bench_recipe import action, phase, recipe
+from .bench_recipe import action, condition, phase, recipe
 from .bench_skid import ML_MIN
 from .life import Life
 
@@ -133,6 +133,22 @@ def test_what_an_operator_has_taken_is_still_his(path: Path) -> None:
     assert said(life, life.engine.release([], "anna")) == "handed back: System.Flow"
     life.scan_for(1.0)
     assert life.skid.setpoints["System.Flow.SP"] == pytest.approx(4.0 * ML_MIN)
+
+
+@pytest.mark.parametrize("policy", [OnRestart.RESUME, OnRestart.HOLD])
+def test_a_hold_that_ends_by_itself_still_does_unless_told_to_hold(path: Path, policy: OnRestart) -> None:
+    life = Life(path, recipe(phase("run", "1000 s", action(flow=5.0))))
+    life.start()
+    life.scan_for(5.0)
+    said(life, life.engine.live.hold_until(condition("30 s"), "anna"))
+    life.scan_for(10.0)
+    saved = life.die(10.0)
+    assert saved is not None
+    life.recover(saved, policy)
+    life.scan_for(5.0)
+    assert life.engine.state is State.HELD
+    life.scan_for(10.0)
+    assert life.engine.state is (State.RUNNING if policy is OnRestart.RESUME else State.HELD)
 
 
 @pytest.mark.parametrize("stored", [True, False])

@@ -31,7 +31,7 @@ class Checkpoint:
     valves that will show that it receives. `device_time` (s) and `device_volume` (m3) are
     the equipment's own counters, by which the gap of a restart is measured. `answers` are those to the
     recipe's inputs, `waiting_at` the position of the phase that waits for some;
-    `authority` tells who holds what.
+    `authority` tells who holds what, `hold` what ends a hold.
     """
 
     run: str
@@ -67,6 +67,7 @@ class Checkpoint:
     answers: Mapping[str, str] = field(default_factory=dict)
     waiting_at: int | None = None
     authority: Mapping[str, Any] = field(default_factory=dict)
+    hold: Mapping[str, Any] | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, object]:

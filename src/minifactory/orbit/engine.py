@@ -167,7 +167,7 @@ class Engine:
         )
         ready.always = watch.interlocks.needs()
         self._recovery = Recovery(
-            *(table.skid, clock, policy, words, image, self._intake, watch, self._sequencer, self._requests)
+            *(table, clock, policy, words, image, self._intake, watch, self._sequencer, self._requests)
         )
         self._estimates = Estimates(
             *(words, image, now, self._sequencer, self._conduct, recorder, self._known_levels)

@@ -6,10 +6,14 @@ began (in Held the flow goes on, the method stands still).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
-from minifactory.recipe.conditions import Evaluator, Expression, Sample
+from minifactory.recipe.conditions import Evaluator, Expression, Sample, parse_condition
+from minifactory.recipe.names import condition_names
+from minifactory.signals import TagTable
 
 
 class Then(Enum):
@@ -57,6 +61,17 @@ class HoldUntil:
         """In words."""
         return str(self.until.text or self.until)
 
+    def elapse(self, elapsed: float, volume: float) -> None:
+        """`elapsed` s and `volume` m3 more have passed, in which nobody looked."""
+        self.time += elapsed
+        self.volume += volume
+
+    def record(self) -> dict[str, Any]:
+        """For :func:`recalled` after a restart."""
+        kept = {name: getattr(self, name) for name in ("actor", "column_volume", "time", "volume", "late")}
+        limit = None if self.timeout == float("inf") else self.timeout
+        return {"until": self.text, "timeout": limit, "then": self.then.value, **kept}
+
     def come(self, sample: Sample, elapsed: float, volume: float) -> bool:
         """Whether the condition is certainly true; `elapsed` s and `volume` m3 more have passed."""
         self.time += elapsed
@@ -66,3 +81,17 @@ class HoldUntil:
             sample.time, self.time, self.volume, self.volume / column if column else 0.0, sample.values
         )
         return self._evaluator.update(own)
+
+
+def recalled(saved: Mapping[str, Any], table: TagTable, aliases: Mapping[str, str]) -> HoldUntil:
+    """The hold that was recorded as `saved`; windows of time of its condition fill anew.
+
+    Raises
+    ------
+    InputError
+        When its condition cannot be read.
+    """
+    rest = dict(saved)
+    until = parse_condition(str(rest.pop("until")), condition_names(table), "hold until").renamed(aliases)
+    limit, then = rest.pop("timeout"), Then(rest.pop("then"))
+    return HoldUntil(until, float("inf") if limit is None else limit, then, **rest)

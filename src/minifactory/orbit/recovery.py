@@ -8,14 +8,17 @@ from minifactory.orbit.checkpoint import Checkpoint
 from minifactory.orbit.current import Current
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.guards import FOLLOWED
+from minifactory.orbit.hold_until import recalled
 from minifactory.orbit.image import Image
 from minifactory.orbit.intake import Intake
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.requests import Requests
 from minifactory.orbit.restart import OnRestart, compare, resolved
 from minifactory.orbit.sequencer import Sequencer
+from minifactory.orbit.states import State
 from minifactory.orbit.watch import Watch
 from minifactory.orbit.words import Words
+from minifactory.signals import TagTable
 
 
 class Recovery:
@@ -23,7 +26,7 @@ class Recovery:
 
     def __init__(
         self,
-        skid: str,
+        table: TagTable,
         clock: Clock,
         policy: Policy,
         words: Words,
@@ -33,7 +36,7 @@ class Recovery:
         sequencer: Sequencer,
         requests: Requests,
     ) -> None:
-        self._skid, self._clock, self._policy, self._words = skid, clock, policy, words
+        self._table, self._clock, self._policy, self._words = table, clock, policy, words
         self._image, self._intake, self._watch = image, intake, watch
         self._sequencer, self._requests = sequencer, requests
 
@@ -51,11 +54,22 @@ class Recovery:
         def act() -> str:
             if self._image.lost:
                 found = f"recover: {self._watch.link.message}"
-                raise InputError(Finding(f"orbit {self._skid}", found, remedy="Restore the link."))
+                raise InputError(Finding(f"orbit {self._table.skid}", found, remedy="Restore the link."))
             state = self._watch.equipment.state or ""
             standing = state if state in FOLLOWED else ""
             seen = compare(saved, self._image, self._words, clock.wall(), standing)
-            return self._sequencer.restore(saved, seen, on_restart, current)
+            decided = self._sequencer.restore(saved, seen, on_restart, current)
+            if saved.hold is None or self._sequencer.state is not State.HELD:
+                return decided
+            if on_restart is not OnRestart.RESUME:
+                return f"{decided}; held until told, whatever was to end the hold"
+            try:
+                hold = recalled(saved.hold, self._table, current.bound.aliases)
+            except InputError as fault:
+                return f"{decided}; held until told, for what was to end the hold cannot be read: {fault}"
+            hold.elapse(seen.gap, seen.volume)
+            self._sequencer.hold_until = hold
+            return decided
 
         # What was called just before the end may not be shown as accepted yet, and the equipment may be about
         # to go into its safe state for want of a heartbeat.

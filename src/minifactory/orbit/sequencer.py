@@ -252,6 +252,7 @@ class Sequencer:
             answers=dict(current.answers),
             waiting_at=current.waiting_at,
             authority=self._authority.record(),
+            hold=None if self.hold_until is None else self.hold_until.record(),
             provenance=current.provenance,
         )
 

@@ -150,6 +150,8 @@ class Unsupervised:
         mixed = image.last(words.composition) if words.composition else None
         delivery = current.levels.elapse(now.process, found.volume, flow or 0.0, mixed or 0.0, image)
         self._recorder.collected(now.process, delivery)
+        if self._sequencer.hold_until is not None:
+            self._sequencer.hold_until.elapse(found.gap, found.volume)
         self._outputs.reassert()
 
     def _decide(self, found: Findings) -> Demand | None:
