@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minifactory.errors import InputError
@@ -205,6 +205,7 @@ def move(bench: Bench, what: str) -> None:
 
 
 @given(st.lists(st.sampled_from(MOVES), max_size=40), st.sampled_from(["pause", "abort"]))
+@example(["trip", "restart", "resume"], "pause")
 @settings(deadline=None, max_examples=60)
 def test_an_interlock_wins_over_whatever_is_asked(moves: list[str], what: str) -> None:
     """While it stands, no command, set-point, authority or edit lets the pumps run."""

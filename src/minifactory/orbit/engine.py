@@ -389,6 +389,8 @@ class Engine:
         self._hear(link)
         self._sequencer.follow(estimates.sample, self._washing)
         self._sequencer.pass_on()
+        for demand in self._watch.measured:  # stand above whatever was asked for in this scan
+            self._sequencer.react(demand)
         self._intake.beat(link)
         if not self._unsupervised.pending:  # a restart now has to find what was known before
             self._log.keep(self._sequencer, self._clock.wall(), self._washing, self._instructions.number)

@@ -37,6 +37,8 @@ class Watch:
     ----------
     link, equipment, dead_end, interlocks
         The guards that others ask, too.
+    measured : list of Demand
+        What the interlocks demand in this scan, which nobody can talk them out of.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Watch:
         self._image, self._outputs = image, outputs
         self._age, self._stuck = AgeGuard(policy, image), StuckGuard(table, policy)
         self._bottles = BottleGuard(policy)
+        self.measured: list[Demand] = []
         self._link_was_down = False
 
     def use(self, interlocks: Iterable[BoundInterlock]) -> None:
@@ -97,7 +100,8 @@ class Watch:
         equipment = self.equipment.look(time, alarms)
         if equipment is not None and under_way:
             demands.append(equipment)
-        demands += interlock_demands(self.interlocks, sample, time, alarms)
+        self.measured = interlock_demands(self.interlocks, sample, time, alarms)
+        demands += self.measured
         dead_end = self.dead_end.look(self._image, self._outputs, now.process, time, alarms, washing)
         if dead_end is not None:
             demands.append(dead_end)
