@@ -164,8 +164,12 @@ def _at(free: Free, values: Mapping[str, float]) -> Free:
 def _space(free: tuple[Free, ...], column: Column, starts: Starts, split: Split | None) -> Space:
     """The space of `free`, straight where retention is known; variants share the nu of their protein."""
     paths = {item.path for item in free}
-    owners = {other: name for name, own in (split.members if split else {}).items() for other in own}
-    reaches = {other: starts.reaches[name] for other, name in owners.items() if name in starts.reaches}
+    members = split.members if split is not None else {}
+    owners = {other: name for name, own in members.items() for other in own}
+    reaches: dict[str, float] = {}
+    for own in members.values():  # a peak may have been matched with any of the variants
+        known = [starts.reaches[name] for name in own if name in starts.reaches]
+        reaches |= dict.fromkeys(own, known[0]) if known else {}
     pairs = [
         Shear(f"{column.name}.{name}.k_eq", f"{column.name}.{owners.get(name, name)}.nu", reach)
         for name, reach in (starts.reaches | reaches).items()
