@@ -39,8 +39,8 @@ from minifactory.skid.plant import open_plant
 SERVED = Path(__file__).parents[1] / "tests" / "services" / "served"
 CYCLE = 36.0 * 60.0
 """s of a cycle of the process skid, as its recipe plans it."""
-HOLDS, HELD = 43200.0, 300.0
-"""s between two holds, and s that they last, on average."""
+HOLDS, HELD, LONGEST = 43200.0, 300.0, 540.0
+"""s between two holds, and s that they last, on average and at most."""
 DAY = 86400.0
 SIZES = {
     "capacity: 10 L": "capacity: 900 L",
@@ -98,7 +98,7 @@ class Operator:
             return
         if state is State.RUNNING:
             self.engine.command("hold", "operator")
-            self._next = now + self._random.exponential(HELD)
+            self._next = now + min(self._random.exponential(HELD), LONGEST)
         elif state is State.HELD:
             self.engine.command("restart", "operator")
             self._next = now + self._random.exponential(HOLDS)
@@ -147,7 +147,7 @@ def campaign(days: float, seed: int, scan: float) -> Outcome:
     process, kitchen = engines["process"], engines["kitchen"]
     operators = [Operator(engine, random) for engine in engines.values()]
     standing, busy, lowest = 0.0, 0.0, np.inf
-    while process.state not in ENDED:
+    while process.state not in ENDED and standing < DAY:
         process.scan()
         kitchen.exchange.tell(process.exchange.said, 0.0)
         service.scan()

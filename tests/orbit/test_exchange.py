@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from minifactory.orbit.alarms import Alarms
+from minifactory.orbit.levels import Levels
 from minifactory.orbit.transfers import Exchange, Word, word
 from minifactory.recipe.transfers import Handshake, Side, TransferState
 
@@ -21,6 +22,19 @@ def test_a_word_survives_the_wire() -> None:
         {"hold": (0.0, 2e-6)}, {"hold": (5e-6, 1e-7)}, {"capture.Station.Position": 1.0},
     )  # fmt: skip
     assert word(json.loads(json.dumps(said.as_dict()))) == said
+
+
+def test_an_old_word_does_not_set_a_level_again() -> None:
+    """A peer that has left says no more: what it read then is not what the vessel holds now."""
+    exchange, levels = Exchange("process", lock_step=True), Levels({"hold": 50e-6})
+    procedure = SimpleNamespace(
+        heard=dict, hear=lambda _states: None, control=SimpleNamespace(hear=lambda *_: None)
+    )
+    exchange.tell(Word("kitchen", "Running", read={"hold": (40e-6, 1e-7)}, time=5.0), 0.0)
+    for drawn in (0.0, 10e-6, 20e-6):
+        levels.consumed["hold"] = drawn
+        exchange.hear(procedure, levels, 5.0)  # type: ignore[arg-type]
+        assert levels.volume("hold") == pytest.approx(40e-6 - drawn)
 
 
 @pytest.mark.parametrize("broken", [{}, {"skid": "a"}, {"skid": "a", "run_state": "Idle", "states": [{}]}])

@@ -191,6 +191,8 @@ def test_what_a_peer_reads_of_a_vessel_is_known_here_too() -> None:
     mine.hear("kitchen", {"hold": (0.0, 3 * ML)}, theirs.read())
     assert mine.volume("hold") == pytest.approx(theirs.volume("hold"))
     assert mine.level("hold").uncertainty == pytest.approx(theirs.level("hold").uncertainty)
+    theirs.elapse(100.0, 0.0, 0.0, 0.0, Image(TagTable.of("s", []), 1e9))
+    assert theirs.read() == {}  # nothing has been read for long
     mine.consumed["hold"] += 2 * ML  # until the next word
     assert mine.volume("hold") == pytest.approx((theirs.volume("hold") or 0.0) - 2 * ML)
     theirs.hear("process", {"hold": (5 * ML, 0.0)}, {"hold": (1 * ML, 0.0)})  # its own reading counts
@@ -204,3 +206,18 @@ def test_what_passed_in_every_run_of_a_controller_is_told() -> None:
         levels.consumed["buffer"] = 3 * ML
         assert levels.ever()["buffer"] == pytest.approx((3 * ML * run_number, 0.0))
         assert levels.volume("buffer") == pytest.approx(50 * ML - 3 * ML * run_number)
+
+
+def test_a_reading_corrects_for_the_pumps_of_peers_too() -> None:
+    """A peer's pump draws a fifth more than it says: the filter that reads the scale learns it."""
+    levels = Levels({"hold": 100 * ML}, readings={"hold": LevelTag("Scale1.Volume", 0.2 * ML)})
+    truth = 100 * ML
+    for second in range(0, 1000, 10):
+        image = Image(TagTable.of("s", [Tag("Scale1.Volume", VOLUME)]), 1e9)
+        truth -= 0.012 * ML * 10
+        image.take({"Scale1.Volume": Reading(truth, float(second))}, float(second), float(second))
+        levels.hear("process", {"hold": (0.01 * ML * (second + 10), 0.0)})
+        levels.elapse(float(second), 0.0, 0.0, 0.0, image)
+    known = levels.level("hold")
+    assert known.volume == pytest.approx(truth, abs=3.0 * known.uncertainty)
+    assert known.volume == pytest.approx(truth, abs=1 * ML)

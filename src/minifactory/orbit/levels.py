@@ -19,6 +19,8 @@ from minifactory.orbit.level_filter import LevelFilter, LevelTag
 
 UNKNOWN = 1.0
 """m6: variance of a vessel that can be read, before its first reading."""
+FRESH = 3.0
+"""Times the time between two corrections for which a reading counts as known to peers."""
 PUMPS = ("PumpA", "PumpB")
 """Names of the pumps that make up the gradient, A and B."""
 
@@ -112,7 +114,7 @@ class Levels:
         self.delivering = False
         self._inflow = 0.0
         self._others: dict[str, Mapping[str, tuple[float, float]]] = {}
-        self._told: dict[str, float] = {}
+        self._told: dict[str, tuple[float, float, float]] = {}
         self._readings = dict(readings or {})
         self._filters = {vessel: LevelFilter(flow_uncertainty, UNKNOWN) for vessel in self._readings}
         self._start, self._minimum = dict(start or {}), dict(minimum or {})
@@ -121,7 +123,7 @@ class Levels:
         self._opened, self._delivered = 0.0, 0.0
         self._next: tuple[str, dict[str, float]] | None = None
         self._feeds: tuple[str | None, str | None] = (None, None)
-        self._pumps, self._process = (0.0, 0.0), math.nan
+        self._pumps, self._process, self._now = (0.0, 0.0), math.nan, math.nan
         self._sides: Sequence[tuple[str, str | None, str]] | None = None
         self._side_flows: dict[str, float] = {}
 
@@ -143,9 +145,9 @@ class Levels:
 
     def tell(self, vessel: str, volume: float) -> None:
         """`vessel` holds `volume` (m3) now: somebody has filled, emptied or changed it."""
-        received, consumed = self._passed(vessel)
-        self._start[vessel] = volume + consumed - received
+        self._start[vessel] = 0.0
         self._filters[vessel] = self._filter(vessel)
+        self._start[vessel] = volume - (self.volume(vessel) or 0.0)
 
     def correct(self, vessel: str, reading: float, deviation: float) -> None:
         """A reading (m3, standard deviation in m3) of what `vessel` holds now corrects the estimate."""
@@ -155,13 +157,13 @@ class Levels:
             self._filters[vessel] = self._filter(vessel, deviation**2)
             return
         own = self._filters.setdefault(vessel, LevelFilter(self._flow_uncertainty))
-        passed = self._passed(vessel)
-        unshifted = estimate - own.shift(*passed)
-        self._start[vessel] += own.correct(estimate, reading, deviation, *passed) - unshifted
+        moved = self._moved(vessel)
+        unshifted = estimate - own.shift(*moved)
+        self._start[vessel] += own.correct(estimate, reading, deviation, *moved) - unshifted
 
     def _filter(self, vessel: str, variance: float = 0.0) -> LevelFilter:
         """One that begins now."""
-        return LevelFilter(self._flow_uncertainty, variance, *self._passed(vessel))
+        return LevelFilter(self._flow_uncertainty, variance, *self._moved(vessel))
 
     def hear(
         self,
@@ -178,15 +180,16 @@ class Levels:
             if vessel not in self._readings:
                 start = self._start.setdefault(vessel, 0.0)
                 self._start[vessel] = start + volume - (self.volume(vessel) or 0.0)
-                self._told[vessel] = deviation
+                self._told[vessel] = (deviation, *self._moved(vessel))
 
     def read(self) -> dict[str, tuple[float, float]]:
-        """What is known by readings: volume and standard deviation (m3) by vessel."""
+        """What is known by fresh readings that agree with the pumps: volume and standard deviation (m3)."""
         found = {}
-        for vessel in self._readings:
+        for vessel, each in self._readings.items():
             volume, filtered = self.volume(vessel), self._filters[vessel]
-            if volume is not None and math.isfinite(filtered.corrected):
-                found[vessel] = (volume, filtered.deviation(*self._passed(vessel)))
+            fresh = self._now - filtered.corrected <= FRESH * each.every
+            if volume is not None and fresh and not filtered.drifts:
+                found[vessel] = (volume, filtered.deviation(*self._moved(vessel)))
         return found
 
     def ever(self) -> dict[str, tuple[float, float]]:
@@ -203,8 +206,16 @@ class Levels:
         return tuple(name for name, each in self._filters.items() if each.drifts)
 
     def _passed(self, vessel: str) -> tuple[float, float]:
-        """m3 that have gone in and out by the pumps."""
+        """m3 that have gone in and out by the pumps of this skid, in the run."""
         return self.received.get(vessel, 0.0), self.consumed.get(vessel, 0.0)
+
+    def _moved(self, vessel: str) -> tuple[float, float]:
+        """The same with what peers have said of theirs: all that a vessel has got and given."""
+        received, consumed = self._passed(vessel)
+        for passed in self._others.values():
+            drawn, delivered = passed.get(vessel, (0.0, 0.0))
+            received, consumed = received + delivered, consumed + drawn
+        return received, consumed
 
     def _read(self, process: float, image: Image) -> None:
         for vessel, each in self._readings.items():
@@ -225,13 +236,10 @@ class Levels:
         start = self._start.get(vessel)
         if start is None:
             return None
-        received, consumed = self._passed(vessel)
+        received, consumed = self._moved(vessel)
         own = start - consumed + received
         if vessel in self._filters:
             own += self._filters[vessel].shift(received, consumed)
-        for passed in self._others.values():
-            drawn, delivered = passed.get(vessel, (0.0, 0.0))
-            own += delivered - drawn
         return own
 
     def minimum(self, vessel: str) -> float:
@@ -266,7 +274,7 @@ class Levels:
         if self.outlet is not None and volume:
             self.received[self.outlet] = self.received.get(self.outlet, 0.0) + volume
             self._delivered += volume
-        self.delivering, self._inflow = flow > 0.0, flow
+        self.delivering, self._inflow, self._now = flow > 0.0, flow, process
         if self._inlets is not None:
             self._aside(process, image, self._inlets)
             volumes, flows = self._pumped(process, volume, flow, composition, image)
@@ -380,11 +388,13 @@ class Levels:
         if volume is not None and gained > draw:
             full = max(0.0, self.capacity(vessel) - volume) / (gained - draw)
         if vessel in self._told:
-            doubt, drift = self._told[vessel], 0.0
+            told, *then = self._told[vessel]
+            since = [now - before for now, before in zip(self._moved(vessel), then, strict=True)]
+            doubt, drift = math.hypot(told, self._flow_uncertainty * math.hypot(*since)), 0.0
         elif own is None:
             doubt, drift = self._flow_uncertainty * math.hypot(received, consumed), 0.0
         else:
-            doubt, drift = own.deviation(received, consumed), own.innovation
+            doubt, drift = own.deviation(*self._moved(vessel)), own.innovation
         return Level(vessel, volume, consumed, received, doubt, left, full, drift)
 
     def all(self) -> tuple[Level, ...]:

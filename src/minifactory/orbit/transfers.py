@@ -134,6 +134,7 @@ class Exchange:
         self._words: dict[str, Word] = {}
         self._lock = threading.Lock()
         self._closed = 0
+        self._heard: dict[str, float] = {}
 
     def tell(self, said: Word, link: float) -> None:
         """A peer has said this at `link` (s of link time); any thread."""
@@ -151,7 +152,9 @@ class Exchange:
         for said in self.words().values():
             procedure.hear({item.transfer: item for item in said.states if item.transfer in mine})
             procedure.control.hear(said.measured, process)
-            levels.hear(said.skid, said.vessels, said.read)
+            fresh = said.time != self._heard.get(said.skid)
+            self._heard[said.skid] = said.time
+            levels.hear(said.skid, said.vessels, said.read if fresh else {})
 
     def position(self, tag: str) -> float | None:
         """How a peer's valve stands (``skid.Valve.Position``), as it said last; None when nobody has."""

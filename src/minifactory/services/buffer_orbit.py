@@ -40,7 +40,7 @@ from minifactory.services.preparation import (
     unit,
 )
 
-MOST_FAILURES = 2
+MOST_FAILURES = 3
 """Batches that may fail one after another before the service gives up."""
 LOOK_EVERY = 10.0
 """s of process time between two looks for what comes next."""
@@ -120,6 +120,7 @@ class BufferOrbit:
         self._number, self._in_a_row = 0, 0
         self._reply: Reply | None = None
         self._looked = -np.inf
+        self._heard: dict[str, float] = {}
         for event in self.ledger.events():
             self._replay(event)
 
@@ -167,7 +168,8 @@ class BufferOrbit:
     def _hear(self) -> None:
         now = self.now()
         for skid, said in self.engine.exchange.words().items():
-            if self._batch is None:
+            if self._batch is None and self._heard.get(skid) != said.time:
+                self._heard[skid] = said.time
                 self.levels.hear(skid, said.vessels, said.read)
             if said.run_state in OVER:
                 self._schedule.end(skid)
