@@ -4,7 +4,7 @@
 
 The skids of `tests/services/served` with larger stocks, on the virtual clock in memory: one skid draws two
 buffers from bottles of 150 mL at 1.5 mL/min without end, the other prepares them in a tank of 250 mL. Both
-are held by an operator at random times (exponential, twice a day on average) for 5 min on average.
+are paused by an operator at random times (exponential, twice a day on average) for 5 min on average.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SERVED = Path(__file__).parents[1] / "tests" / "services" / "served"
 CYCLE = 36.0 * 60.0
 """s of a cycle of the process skid, as its recipe plans it."""
 HOLDS, HELD, LONGEST = 43200.0, 300.0, 540.0
-"""s between two holds, and s that they last, on average and at most."""
+"""s between two pauses, and s that they last, on average and at most."""
 DAY = 86400.0
 SIZES = {
     "capacity: 10 L": "capacity: 900 L",
@@ -83,24 +83,31 @@ class Alarms:
 
 
 class Operator:
-    """Holds a skid now and then, and lets it go on."""
+    """Pauses a skid now and then, and lets it go on."""
 
     def __init__(self, engine: Engine, random: np.random.Generator) -> None:
         self.engine, self._random = engine, random
         self._next = random.exponential(HOLDS)
-        self.held = 0.0
+        self.held, self._mine = 0.0, False
+
+    @property
+    def paused(self) -> bool:
+        """Whether the skid stands because of this operator."""
+        return self._mine
 
     def look(self, now: float, scan: float) -> None:
         """Do what is due at `now` (s)."""
         state = self.engine.state
-        self.held += scan if state is State.HELD else 0.0
+        self.held += scan if self._mine and state is State.PAUSED else 0.0
         if now < self._next:
             return
         if state is State.RUNNING:
-            self.engine.command("hold", "operator")
+            self.engine.command("pause", "operator")
+            self._mine = True
             self._next = now + min(self._random.exponential(HELD), LONGEST)
-        elif state is State.HELD:
-            self.engine.command("restart", "operator")
+        elif state is State.PAUSED and self._mine:
+            self.engine.command("resume", "operator")
+            self._mine = False
             self._next = now + self._random.exponential(HOLDS)
 
 
@@ -155,7 +162,7 @@ def campaign(days: float, seed: int, scan: float) -> Outcome:
         now = clock.now()
         for operator in operators:
             operator.look(now, scan)
-        if process.state is State.PAUSED:  # a bottle was empty: it goes on when it is filled
+        if process.state is State.PAUSED and not operators[0].paused:  # a bottle was empty
             standing += scan
             if not any(item.name.startswith("Level empty") for item in process.status.alarms if item.present):
                 process.command("resume", "operator")
@@ -208,7 +215,7 @@ def main() -> int:
         f"{found.days:.2f} days: {found.lots} lots, {found.delivered:.0f} mL; {found.failures} batches failed"
     )
     print(f"bottles empty {found.depletions} times, the process stood {found.standing:.2f} h for it")
-    print(f"skids held {found.held:.2f} h; the unit busy {100 * found.busy:.0f} %")
+    print(f"skids paused {found.held:.2f} h; the unit busy {100 * found.busy:.0f} %")
     print(f"lowest bottle {found.lowest:.1f} mL; worst ion of a lot {100 * found.worst:.1f} % off")
     print(f"in the bottles in the end, in truth, {100 * found.bottles:.1f} % off")
     print(f"{found.seconds:.0f} s")

@@ -178,11 +178,12 @@ class Procedure:
 
     @property
     def planned_left(self) -> float:
-        """s of running time until the planned end of the phase; infinite when a measurement decides."""
+        """s of running time until the phase's planned end, or its time-out when a measurement decides."""
         phase = self.phase
-        if phase is None or phase.planned_time is None:
+        if phase is None:
             return math.inf
-        return max(0.0, phase.planned_time - self.phase_time)
+        lasts = phase.timeout if phase.planned_time is None else phase.planned_time
+        return max(0.0, lasts - self.phase_time)
 
     @property
     def phase_cv(self) -> float:

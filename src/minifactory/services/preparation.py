@@ -19,7 +19,7 @@ import numpy as np
 
 from minifactory.errors import Finding, InputError
 from minifactory.plant.model import DeviceKind, Plant, Skid
-from minifactory.recipe.builder import RecipeBuilder, settings
+from minifactory.recipe.builder import OperationBuilder, RecipeBuilder, settings
 from minifactory.recipe.model import Recipe
 from minifactory.services.buffers import BufferVessel, PreparationUnit
 
@@ -42,7 +42,7 @@ PH = 0.05
 RELEASE = "release"
 """The operation of a batch's recipe in which a lot is looked at and delivered."""
 STAND = "5 s"
-"""For which the flow stands between two doses."""
+"""For which the flow stands before valves turn."""
 FILLED = 0.95
 """Part of a vessel's capacity up to which it is filled; the rest is for the doubt of its level."""
 FULL = 0.99
@@ -288,43 +288,55 @@ def _recipe(
         start=settings(inlet_a=preparation.water, outlet=waste),
         safe=settings(inlet_a=preparation.water, outlet=waste),
     )
+    water, rinse = preparation.water, _ml(preparation.rinse)
     clear = procedure.operation("clear")
-    drain = partial(
-        clear.phase, kind="clean", inlet_a=tank, outlet=waste, flow=flow, until=drained, timeout=longest
-    )
+    drain = partial(_step, clear, kind="clean", inlet_a=tank, outlet=waste, flow=flow, until=drained)
     if drains:
-        drain("drain")
+        drain("drain", timeout=longest)
     for turn in range(1, TURNS + 1):
-        water, rinse = preparation.water, _ml(preparation.rinse)
-        clear.phase(f"rinse_{turn}", kind="clean", inlet_a=water, outlet=tank, flow=flow, until=rinse)
-        drain(f"drain_{turn}")
+        _step(clear, f"rinse_{turn}", kind="clean", inlet_a=water, outlet=tank, flow=flow, until=rinse)
+        drain(f"drain_{turn}", timeout=longest)
     dose = procedure.operation("dose")
-    dose.phase("prime", kind="wash", inlet_a=preparation.water, outlet=waste, until=primed)
+    _step(dose, "prime", kind="wash", inlet_a=water, outlet=waste, flow=flow, until=primed)
     for stock, amount in doses.items():
-        # The flow stands before the valve turns, or some of a dose would pass at the flow of the one before.
-        dose.phase(f"stand_before_{stock}", kind="wait", flow="0 mL/min", until=STAND)
         rate = _rate(max(min(preparation.flow, amount / SHORTEST_DOSE), slowest))
-        dose.phase(f"dose_{stock}", kind="other", inlet_a=stock, outlet=tank, flow=rate, until=_ml(amount))
+        _step(dose, f"dose_{stock}", kind="other", inlet_a=stock, outlet=tank, flow=rate, until=_ml(amount))
     release = procedure.operation(RELEASE)
     cell = measures_conductivity(skid)
     low, high = ((1.0 + sign * preparation.tolerance) * made.conductivity * 10.0 for sign in (-1.0, 1.0))
-    steady = (
-        f"for({cell} > {low:.6g} mS/cm and {cell} < {high:.6g} mS/cm, {STEADY:.0f} s) and " if cell else ""
-    )
-    within = f"{2.0 * _checked(plant, preparation) / preparation.flow + 60.0:.0f} s"
-    release.phase(
-        "check",
+    within = f"{cell} > {low:.6g} mS/cm and {cell} < {high:.6g} mS/cm"
+    steady = f"for({within}, {STEADY:.0f} s) and " if cell else ""
+    limit = f"{2.0 * _checked(plant, preparation) / preparation.flow + 60.0:.0f} s" if cell else ""
+    _step(
+        *(release, "check"),
         kind="wash",
         inlet_a=tank,
         outlet=waste,
         flow=flow,
         until=f"{steady}{primed}",
-        timeout=within if cell else None,
-        note="until the conductivity is that of the lot",
+        timeout=limit,
     )
     full = f"level({vessel}) > {_ml(FULL * plant.vessels[vessel].capacity)}"
-    release.phase("deliver", kind="other", outlet=vessel, until=f"{_ml(volume)} or {drained} or {full}")
+    ends = f"{_ml(volume)} or {drained} or {full}"
+    _step(release, "deliver", kind="other", inlet_a=tank, outlet=vessel, flow=flow, until=ends)
     return build.build()
+
+
+def _step(
+    operation: OperationBuilder,
+    name: str,
+    *,
+    kind: str,
+    inlet_a: str,
+    outlet: str,
+    flow: str,
+    until: str,
+    timeout: str = "",
+) -> None:
+    """A phase, and one in which the flow stands: valves turn only then, so that each volume goes one way."""
+    limit = timeout or None
+    operation.phase(name, kind=kind, inlet_a=inlet_a, outlet=outlet, flow=flow, until=until, timeout=limit)
+    operation.phase(f"{name}_stands", kind="wait", flow="0 mL/min", until=STAND)
 
 
 def _waste(plant: Plant, preparation: Preparation) -> str:
