@@ -19,7 +19,7 @@ from minifactory.app.links import Link
 from minifactory.app.operating import Desk, open_desk
 from minifactory.app.showing import Watcher, showing
 from minifactory.errors import EquipmentError, Finding
-from minifactory.historian import Store, Writer, load_run
+from minifactory.historian import Writer
 from minifactory.orbit.checkpoint import Checkpoint
 from minifactory.orbit.desk import Reply
 from minifactory.orbit.engine import Engine
@@ -40,6 +40,7 @@ from minifactory.records.documents import Subscriber
 from minifactory.records.run import Run
 
 if TYPE_CHECKING:
+    from minifactory.historian import Store
     from minifactory.skid.contents import Contents
 
 SHOW_EVERY = 0.2
@@ -316,6 +317,8 @@ def supervise(
 
 def finish_run(case: Case, link: Link, writer: Writer, store: Store, identifier: str, status: Status) -> None:
     """Close the link after the run `identifier`, and put what a laboratory would find into its record."""
+    from minifactory.historian import load_run  # a controller that comes back does not wait for it
+
     writer.flush()
     link.backend.close()
     found = link.finish(status.link == "good")
