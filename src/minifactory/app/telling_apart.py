@@ -139,10 +139,16 @@ def _evidence(case: Case, pair: Sequence[Weighed], values: dict[str, str], draws
     for at in range(len(SIGNALS)):
         one, other = ([draw[at] for draw in rival] for rival in curves)
         size = max(float(np.ptp(one[0])), 1e-12)
-        spread = sum(np.mean([(draw - own[0]) ** 2 for draw in own[1:]], axis=0) for own in (one, other))
+        spread = _spread(one) + _spread(other)
         apart = (one[0] - other[0]) ** 2 / (2.0 * (MODEL_ERROR * size) ** 2 + spread)
         total += 0.5 * BINS / COUNT_AS_ONE * float(np.mean(apart))
     return total
+
+
+def _spread(draws: Sequence[Array]) -> Array:
+    """Variance of draws around the first, point by point; zero of a single one."""
+    away = [(draw - draws[0]) ** 2 for draw in draws[1:]]
+    return np.asarray(np.mean(away, axis=0) if away else np.zeros_like(draws[0]))
 
 
 def _curves(item: Weighed, bound: BoundRecipe, draw: int) -> list[Array]:
