@@ -113,7 +113,8 @@ def main() -> None:
     profiler.disable()
     wall, spent = time.perf_counter() - wall, time.process_time() - spent
     for path, item in result.estimates.items():
-        true = truth.get(path, case.plant.parameters.get_or(path, 1.0) * (MISSED.get(path, 1.0)))
+        beside = 1.0 if chosen.exact else MISSED.get(path, 1.0)
+        true = truth.get(path, case.plant.parameters.get_or(path, 1.0) * beside)
         hit = item.lower <= true <= item.upper
         print(
             f"{path:<30} {item.value:.5g}   {item.lower:.5g} to {item.upper:.5g}   truth {true:.5g}"
