@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -117,27 +116,6 @@ class Interruption:
             self.count = 0
             answer = STANDING[status.state]
         self._reply = engine.command(answer, "operator at the terminal")
-
-
-STOOD = {
-    State.HELD: "flow goes on, the method stands still",
-    State.PAUSED: "pumps stand, valves stay",
-}
-
-
-def ask_on_terminal(status: Status) -> str:
-    """What the person at the terminal wants after Ctrl-C; unclear is asked again, no answer aborts."""
-    sys.stderr.write(f"\n{status.state.value} in {status.phase}: {STOOD[status.state]}.\n")
-    words = {"r": "restart", "s": "stop", "a": "abort"}
-    while True:
-        sys.stderr.write("[r]estart, [s]top (controlled end) or [a]bort (safe state at once)? ")
-        sys.stderr.flush()
-        line = sys.stdin.readline()
-        if not line:
-            return "abort"
-        word = words.get(line.strip().lower()[:1])
-        if word is not None:
-            return word
 
 
 def run_recipe(

@@ -8,7 +8,6 @@ at once.
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -141,22 +140,3 @@ class Interruption:
         if names:
             with ThreadPoolExecutor(len(names)) as pool:
                 list(pool.map(work, names))
-
-
-def ask_about_plant(states: Mapping[str, State]) -> str:
-    """What the person at the terminal wants after Ctrl-C; unclear is asked again, no answer aborts."""
-    where = ", ".join(f"{skid} {state.value}" for skid, state in states.items())
-    sys.stderr.write(f"\n{where}: on held skids the method stands still and the flow goes on.\n")
-    words = {"r": "restart", "s": "stop", "a": "abort"}
-    while True:
-        sys.stderr.write(
-            "All skids: [r]estart, [s]top (controlled end) or [a]bort (safe state at once)? "
-            "A single one: minifactory orbit ... --on SKID. "
-        )
-        sys.stderr.flush()
-        line = sys.stdin.readline()
-        if not line:
-            return "abort"
-        word = words.get(line.strip().lower()[:1])
-        if word is not None:
-            return word

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from minifactory.app.case import open_case
-from minifactory.app.execute import ask_on_terminal
 from minifactory.app.home import runs_folder
 from minifactory.app.taking_up import resume_run
 from minifactory.app.unfinished import to_take_up
 from minifactory.app.versions import as_answered, as_changed
+from minifactory.cli.asking import ask_on_terminal
 from minifactory.cli.output import stderr
 from minifactory.cli.progress import live_status
 from minifactory.cli.signing_in import password_of

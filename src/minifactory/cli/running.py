@@ -9,13 +9,13 @@ from pathlib import Path
 
 from minifactory.app.case import open_case
 from minifactory.app.claims import read_claims
-from minifactory.app.execute import ask_on_terminal
 from minifactory.app.home import pki_folder, runs_folder
 from minifactory.app.links import Options
 from minifactory.app.main_job import Outcome, examine, run_case
 from minifactory.app.original import original_run
 from minifactory.app.unfinished import refuse_to_overrun
 from minifactory.app.versions import as_answered
+from minifactory.cli.asking import ask_on_terminal
 from minifactory.cli.checking import open_checked
 from minifactory.cli.kernels import warm_up
 from minifactory.cli.operating import pairs

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from minifactory.app.case import Case
 from minifactory.app.home import DATABASE, runs_folder
-from minifactory.app.interrupting import Question, ask_about_plant
+from minifactory.app.interrupting import Question
 from minifactory.app.links import Options
 from minifactory.app.predict_plant import predict_plant
 from minifactory.app.run_plant import PlantOutcome, concluded, faults_by_skid, run_plant
 from minifactory.app.supervising import resume_fleet, run_fleet, skid_urls
 from minifactory.app.unfinished_plants import plant_to_take_up, refuse_to_overrun_plants
 from minifactory.campaign.gate import gate
+from minifactory.cli.asking import ask_about_plant
 from minifactory.cli.kernels import warm_up
 from minifactory.cli.output import Exit, print_json, stderr, stdout
 from minifactory.cli.progress import bar
