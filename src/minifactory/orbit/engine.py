@@ -26,7 +26,7 @@ from minifactory.orbit.instructions import Instructions
 from minifactory.orbit.intake import Intake
 from minifactory.orbit.interlocks import Demand
 from minifactory.orbit.journal import Journal
-from minifactory.orbit.levels import Level as VesselLevel
+from minifactory.orbit.level import Level as VesselLevel
 from minifactory.orbit.levels import Levels
 from minifactory.orbit.live import Live
 from minifactory.orbit.log import Log

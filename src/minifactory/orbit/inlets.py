@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from minifactory.errors import InputError
-from minifactory.orbit.levels import PUMPS
+from minifactory.orbit.level import PUMPS
 from minifactory.plant.flowpath import flow_path, side_streams
 from minifactory.plant.model import DeviceKind, Skid
 from minifactory.plant.tagging import metered

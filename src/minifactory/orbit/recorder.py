@@ -11,7 +11,8 @@ from minifactory.orbit.alarms import Change
 from minifactory.orbit.current import Current
 from minifactory.orbit.image import Image
 from minifactory.orbit.instructions import Issued
-from minifactory.orbit.levels import Delivery, Levels
+from minifactory.orbit.level import Delivery
+from minifactory.orbit.levels import Levels
 from minifactory.orbit.outputs import Order
 from minifactory.orbit.policy import Policy
 from minifactory.orbit.publish import Publisher
