@@ -82,7 +82,7 @@ class TrivialSkid:
             "Cond.Temperature": 298.15,
             "Pressure.System": 3e5,
             "Gradient.Running": 1.0 if any(name == "Gradient" for name, *_ in self.calls) else 0.0,
-            "OutletValve.Position": self.points["OutletValve.SP"],
+            "OutletValve.Position": self.points.get("OutletValve.SP", 0.0),
             "Instruction.Accepted": float(self.accepted),
             "Instruction.Completed": float(self.accepted),
         }
