@@ -8,6 +8,7 @@ lead elsewhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from minifactory.orbit.alarms import Alarms
 from minifactory.orbit.image import Image
@@ -38,7 +39,7 @@ class BottleGuard:
         time: float,
         alarms: Alarms,
         needed: float = math.inf,
-        watched: frozenset[str] = frozenset(),
+        watched: Callable[[], frozenset[str]] = frozenset,
     ) -> list[Demand]:
         """The demands of this scan; `time` in s since the start of the run, for the alarms.
 
@@ -58,7 +59,11 @@ class BottleGuard:
             left = volume - levels.minimum(vessel)
             if left <= 0.0:
                 self._empty.add(vessel)
-            elif left < min(self._policy.low_level, needed) * rate and vessel not in {*self._low, *watched}:
+            elif (
+                left < min(self._policy.low_level, needed) * rate
+                and vessel not in self._low
+                and vessel not in watched()
+            ):
                 self._low.add(vessel)
                 text = f"{vessel} will be empty in {left / rate / 60.0:.1f} min: {_left(left)} left"
                 alarms.set(f"Level low {vessel}", Priority.LOW, text, time)

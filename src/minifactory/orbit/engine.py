@@ -261,6 +261,11 @@ class Engine:
         known = self._known_levels()
         return () if known is None else known.all()
 
+    def _levels_read(self) -> frozenset[str]:
+        """Vessels whose level the conditions of the phase read."""
+        current = self._sequencer.current
+        return frozenset() if current is None else current.procedure.levels_needed
+
     def _known_levels(self) -> Levels | None:
         current = self._sequencer.current
         return self._levels if current is None else current.levels
@@ -439,7 +444,7 @@ class Engine:
             washing=self._washing,
             levels=self._known_levels(),
             left=float("inf") if current is None else current.procedure.planned_left,
-            watched=frozenset() if current is None else current.procedure.levels_needed,
+            watched=self._levels_read,
         )
         demands = self._unsupervised.spared(demands)
         if (supervised := self._unsupervised.resolve()) is not None:

@@ -152,6 +152,11 @@ class Exchange:
         for said in self.words().values():
             procedure.hear({item.transfer: item for item in said.states if item.transfer in mine})
             procedure.control.hear(said.measured, process)
+        self.hear_levels(levels)
+
+    def hear_levels(self, levels: Levels) -> None:
+        """Take over what peers have drawn, delivered and read of vessels; a reading once, while it is new."""
+        for said in self.words().values():
             fresh = said.time != self._heard.get(said.skid)
             self._heard[said.skid] = said.time
             levels.hear(said.skid, said.vessels, said.read if fresh else {})

@@ -78,7 +78,7 @@ class Watch:
         washing: bool,
         levels: Levels | None,
         left: float,
-        watched: frozenset[str],
+        watched: Callable[[], frozenset[str]],
     ) -> list[Demand]:
         """The demands of this scan, with their alarms raised and cleared.
 
