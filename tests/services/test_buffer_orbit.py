@@ -188,6 +188,33 @@ def test_a_batch_that_is_stopped_is_noted_and_the_next_begins(kitchen: Kitchen) 
     assert [lot.number for lot in kitchen.service.lots] == ["buffer-0002"]
 
 
+def test_a_batch_that_began_by_draining_goes_on_with_the_same_recipe(
+    case: Case, kitchen: Kitchen, tmp_path: Path
+) -> None:
+    """It has two phases more than one for an empty tank; its ledger says what was in the tank."""
+    kitchen.hear(drawn=0.7 * BOTTLE)
+    kitchen.until("dose_water_stands")
+    kitchen.service.engine.command("stop", "operator")
+    kitchen.until(state=State.STOPPED)
+    kitchen.until("clear.drain")
+    kitchen.until("dose_acetic_acid")
+    kitchen.journal.close()
+    again = controlled(case, kitchen.plant, kitchen.service.ledger, tmp_path / "journal")  # type: ignore[arg-type]
+    try:
+        record = read_journal(tmp_path / "journal")
+        assert record is not None
+        again.service.take_up(checkpoint_of(record), OnRestart.RESUME)
+        again.hear(drawn=0.7 * BOTTLE)
+        again.until("dose_sodium_acetate")
+        again.until(state=State.COMPLETE)
+    finally:
+        again.journal.close()
+    (lot,) = again.service.lots
+    assert lot.number == "buffer-0002"
+    assert [failure.number for failure in again.service.failures] == [1]
+    assert lot.composition == pytest.approx({"sodium": 20.0, "acetate": 31.0}, rel=0.03)
+
+
 def test_a_lot_whose_doses_miss_the_plan_is_not_delivered(kitchen: Kitchen) -> None:
     kitchen.hear(drawn=0.7 * BOTTLE)
     kitchen.until("dose_sodium_acetate")

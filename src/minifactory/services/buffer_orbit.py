@@ -120,7 +120,6 @@ class BufferOrbit:
         self._number, self._in_a_row = 0, 0
         self._reply: Reply | None = None
         self._looked = -np.inf
-        self._heard: dict[str, float] = {}
         for event in self.ledger.events():
             self._replay(event)
 
@@ -167,10 +166,10 @@ class BufferOrbit:
 
     def _hear(self) -> None:
         now = self.now()
-        for skid, said in self.engine.exchange.words().items():
-            if self._batch is None and self._heard.get(skid) != said.time:
-                self._heard[skid] = said.time
-                self.levels.hear(skid, said.vessels, said.read)
+        exchange = self.engine.exchange
+        if self._batch is None:
+            exchange.hear_levels(self.levels)  # while a batch runs, the engine does
+        for skid, said in exchange.words().items():
             if said.run_state in OVER:
                 self._schedule.end(skid)
             else:
@@ -264,10 +263,9 @@ class BufferOrbit:
         delivered = self.levels.received.get(self._batch.vessel, 0.0) if ran else 0.0
         if delivered > 0.0:
             event["lot"] = asdict(self._lot(self._batch, delivered, now))
-        self._ended_with({**event, "totals": self.levels.ever()})
-        self.ledger.write(
-            {**event, "totals": {name: list(pair) for name, pair in self.levels.ever().items()}}
-        )
+        event["totals"] = {name: list(pair) for name, pair in self.levels.ever().items()}
+        self.ledger.write(event)
+        self._ended_with(event)
 
     def _lot(self, made: Batch, delivered: float, now: float) -> Lot:
         """What was really dosed and delivered, by the measured flow."""
@@ -301,7 +299,8 @@ class BufferOrbit:
     def _replay(self, event: Mapping[str, Any]) -> None:
         self._number = int(event["number"])
         if event["do"] == "begin":
-            self._batch = batch(self.plant, self.preparation, event["vessel"], event["volume"], self._number)
+            what = event["vessel"], event["volume"], self._number, event["left"]
+            self._batch = batch(self.plant, self.preparation, *what)
             return
         self._ended_with(event)
         self.levels.earlier = {name: (pair[0], pair[1]) for name, pair in event["totals"].items()}
